@@ -1,0 +1,70 @@
+# `make help` lists what there is. Everything it builds lies under build/, which `make clean` removes.
+
+# The first Python of the right age; another one by name: make demo PYTHON=python3.13
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c '$(SUPPORTED)' 2>/dev/null && echo $$python && break; done)
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+
+BUILD := build
+VENV := $(BUILD)/venv
+PROJECT_VENV := $(BUILD)/project-venv
+PROJECT := {{cookiecutter.project_slug}}
+UV := $(VENV)/bin/uv
+# One stamp a Python version: another PYTHON builds the environments anew.
+READY := $(VENV)/ready-$(VERSION)
+PROJECT_READY := $(PROJECT_VENV)/ready-$(VERSION)
+LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+
+# No step may bring a Python of its own, nor read a uv configuration of the user's.
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_CONFIG := 1
+export PYTHONDONTWRITEBYTECODE := 1
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format lock ci clean
+
+help: ## list these targets
+	@printf 'make TARGET [PYTHON=python3.13]\n\n'
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r target about; do \
+		printf '  %-8s %s\n' "$$target" "$$about"; done
+
+demo: $(READY) ## generate a project, start it, do real work in every group (ports: WEB_PORT= FLOWER_PORT= REDIS_PORT=)
+	@$(VENV)/bin/python -m demo $(BUILD)/demo
+
+test: $(READY) $(PROJECT_READY) ## every check and test, with the time of each (some of them: STAGES="lint template")
+	@$(VENV)/bin/python -m tests $(STAGES)
+
+lint: $(READY) ## ruff and mypy on the template's own Python
+	@$(VENV)/bin/python -m tests lint
+
+format: $(READY) ## let ruff format and mend what it can
+	@$(VENV)/bin/ruff format .
+	@$(VENV)/bin/ruff check --fix .
+
+lock: $(READY) ## compile all requirements, the project's as well (newer versions: UPGRADE=1)
+	cd requirements && for name in uv dev; do ../$(LOCK) -o $$name.txt $$name.in || exit 1; done
+	cd "$(PROJECT)/requirements" && for name in *.in; do ../../$(LOCK) -o $${name%.in}.txt $$name || exit 1; done
+
+ci: test demo ## what .ci/run calls on a bare machine
+
+clean: ## remove build/
+	rm -rf $(BUILD)
+
+$(READY): requirements/uv.txt requirements/dev.txt
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(SUPPORTED)' || { echo "Python 3.11, 3.12 or 3.13 is needed;" \
+		"found: $(or $(VERSION),none). Name one: make PYTHON=/path/to/python3.13"; exit 1; }
+	@echo "Setting up $(VENV) with $(PYTHON) ($(VERSION))"
+	@$(PYTHON) -m venv --clear $(VENV) || { echo "Python's venv module is incomplete" \
+		"(on Debian and Ubuntu: apt-get install python3-venv)"; exit 1; }
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@$(UV) pip sync --quiet --python $(VENV)/bin/python --require-hashes requirements/dev.txt
+	@touch $@
+
+$(PROJECT_READY): $(READY) $(PROJECT)/requirements/local.txt
+	@echo "Setting up $(PROJECT_VENV), which the generated projects are checked in"
+	@$(UV) venv --quiet --clear --python $(VENV)/bin/python $(PROJECT_VENV)
+	@$(UV) pip sync --quiet --python $(PROJECT_VENV)/bin/python --require-hashes "$(PROJECT)/requirements/local.txt"
+	@touch $@

@@ -1,0 +1,1 @@
+"""Whatever the answers, and however the template is named: a sound project, or a refusal that helps."""

@@ -1,0 +1,1 @@
+"""The project's configuration: settings, the typed environment, the Celery application, the web server."""

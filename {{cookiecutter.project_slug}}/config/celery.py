@@ -1,0 +1,43 @@
+"""The Celery application: one for the web, the workers and beat."""
+
+import sys
+from typing import Any
+
+from celery import Celery, signals
+from django.conf import settings
+
+import telemetry
+from config.env import environment, select_settings
+from workers.derive.celery_settings import Links, celery_settings
+from workers.derive.schedule import schedule
+from workers.startup import prepare_worker
+from workers.steps.declare import DeclareTopology
+from workers.topology import TopologyError, topology
+
+
+def _settings() -> dict[str, Any]:
+    env = environment()
+    links = Links(
+        broker_url=env.broker_url.get_secret_value(),
+        result_url=env.result_url.get_secret_value(),
+        lock_url=env.lock_url.get_secret_value(),
+        ca_file=env.tls_ca_file,
+    )
+    derived = celery_settings(topology(), links, events=env.is_local, timezone=settings.TIME_ZONE)
+    return {**derived, "beat_schedule": schedule(settings.PROJECT_APPS)}
+
+
+def _project() -> str:
+    try:
+        return topology().project
+    except TopologyError as error:
+        sys.exit(f"workers.yml is refused; nothing was started:\n{error}")
+
+
+select_settings()
+app = Celery(_project(), task_cls="workers.delivery.base:Task")
+app.add_defaults(_settings)  # read when first needed: Django's settings import this package
+app.steps["consumer"].add(DeclareTopology)
+app.autodiscover_tasks()
+telemetry.connect(app)
+signals.celeryd_init.connect(prepare_worker)

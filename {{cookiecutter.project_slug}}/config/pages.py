@@ -1,0 +1,13 @@
+"""What every page's frame shows."""
+
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.http import HttpRequest
+
+
+def frame(_request: HttpRequest) -> dict[str, Any]:
+    """The project's title, and the links of every app: `navigation = (("Orders", "orders"),)` in its AppConfig."""
+    links = [link for app in apps.get_app_configs() for link in getattr(app, "navigation", ())]
+    return {"project_title": settings.PROJECT["title"], "navigation": links}

@@ -1,0 +1,1 @@
+"""Settings by environment; ENVIRONMENT selects one of local, production and test (config/env.py)."""

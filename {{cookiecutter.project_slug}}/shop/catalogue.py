@@ -1,0 +1,125 @@
+"""The import of a catalogue: rows from CSV, checked, and stored chunk by chunk."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from shop import money
+from shop.models import ImportJob, ImportProblem, Product
+
+COLUMNS = ("sku", "name", "category", "price")
+SKU = re.compile(r"[A-Z0-9][A-Z0-9-]{2,19}")
+# Rows a transaction: long enough to be quick, short enough that nobody waits for its locks.
+CHUNK = 200
+
+
+class CatalogueError(Exception):
+    """The file as a whole cannot be imported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the file: a product, or what is wrong with it."""
+
+    line: int
+    product: Product | None
+    problem: str = ""
+
+
+def read(content: bytes) -> Iterator[Row]:
+    """Read the rows one by one: a catalogue is never in memory as objects, only as its bytes."""
+    text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
+    reader = csv.DictReader(text)
+    try:
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise CatalogueError(f"line 1 names no column {' and no column '.join(missing)}")
+        # A quoted field may span lines: a row's line is the one after the row before it.
+        line = reader.line_num + 1
+        for fields in reader:
+            yield _row(line, fields)
+            line = reader.line_num + 1
+    except UnicodeDecodeError as error:
+        raise CatalogueError(f"the text is not UTF-8 after line {reader.line_num}") from error
+    except csv.Error as error:
+        raise CatalogueError(f"line {reader.line_num}: {error}") from error
+
+
+def _row(line: int, fields: dict[str, str]) -> Row:
+    try:
+        return Row(line, _product(fields))
+    except ValueError as error:
+        return Row(line, None, str(error)[:200])
+
+
+def _product(fields: dict[str, str]) -> Product:
+    values = {name: (fields[name] or "").strip() for name in COLUMNS}
+    for name, value in values.items():
+        if not value:
+            raise ValueError(f"{name} is missing")
+    if not SKU.fullmatch(values["sku"]):
+        raise ValueError(f"sku is not 3 to 20 capitals, digits and hyphens: {values['sku']!r}")
+    for name in ("name", "category"):
+        longest = Product._meta.get_field(name).max_length
+        if len(values[name]) > longest:
+            raise ValueError(f"{name} is longer than {longest}: {len(values[name])} characters")
+    return Product(
+        sku=values["sku"],
+        name=values["name"],
+        category=values["category"],
+        price_cents=money.cents(values["price"]),
+    )
+
+
+def run_import(job: ImportJob) -> None:
+    """Store the rows that are not stored yet."""
+    content = bytes(job.content)
+    ImportJob.objects.filter(pk=job.pk).update(
+        state=ImportJob.State.RUNNING, rows_total=sum(1 for _ in read(content))
+    )
+    done = job.rows_done
+    rows = islice(read(content), done, None)
+    while chunk := list(islice(rows, CHUNK)):
+        if not _store(job, done, chunk):
+            return
+        done += len(chunk)
+    finish(job, ImportJob.State.DONE)
+
+
+def _store(job: ImportJob, done: int, chunk: list[Row]) -> bool:
+    """Store a chunk and the progress in one transaction; False if somebody else has stored it."""
+    bad = [row for row in chunk if not row.product]
+    # The last of two rows with one number counts, as it would in two chunks; a database refuses both in one.
+    products = {row.product.sku: row.product for row in chunk if row.product}
+    with transaction.atomic():
+        # Moved on by the database (F) and only from where this run believes it is: two deliveries of the
+        # task at the same time cannot count a row twice.
+        moved = ImportJob.objects.filter(pk=job.pk, rows_done=done).update(
+            rows_done=F("rows_done") + len(chunk), rows_bad=F("rows_bad") + len(bad)
+        )
+        if not moved:
+            return False
+        Product.objects.bulk_create(
+            products.values(),
+            update_conflicts=True,
+            unique_fields=["sku"],
+            update_fields=["name", "category", "price_cents"],
+        )
+        ImportProblem.objects.bulk_create(
+            ImportProblem(job=job, line=row.line, message=row.problem) for row in bad
+        )
+    return True
+
+
+def finish(job: ImportJob, state: ImportJob.State, message: str = "") -> None:
+    """Note how the import ended."""
+    ImportJob.objects.filter(pk=job.pk).update(
+        state=state, message=message[:200], finished_at=timezone.now()
+    )

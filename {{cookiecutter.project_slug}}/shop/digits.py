@@ -1,0 +1,113 @@
+"""The model that reads handwritten digits, and the pictures it reads.
+
+Imported by the tasks of the ml group when they run and by `train_digits`, and by nothing else: numpy and
+scikit-learn are a hundred megabytes that the web and the other workers can do without.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import joblib  # type: ignore[import-untyped]
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+from sklearn.model_selection import train_test_split  # type: ignore[import-untyped]
+from sklearn.neighbors import KNeighborsClassifier  # type: ignore[import-untyped]
+
+from shop import model_file
+
+Pixels = NDArray[np.float64]
+Answers = NDArray[np.int64]
+
+CELL = 8  # pixels of a digit's side, as the model knows it
+INK = 16.0  # the darkest value of the digits set; the lightest is 0
+SCALE = 8  # of a picture over its cells
+LONGEST = 12  # digits of a number
+SEED = 7
+
+
+class UnreadableError(Exception):
+    """The picture holds no row of digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The number in a picture, and how sure its least certain digit is, from 0 to 1."""
+
+    digits: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A trained model and the share of digits it had never seen that it read right."""
+
+    estimator: Any
+    accuracy: float
+
+    def read(self, picture: bytes) -> Reading:
+        """Read a row of digits."""
+        shares = self.estimator.predict_proba(cells(picture))
+        best = self.estimator.classes_[shares.argmax(axis=1)]
+        return Reading("".join(str(digit) for digit in best), float(shares.max(axis=1).min()))
+
+
+def train() -> tuple[Model, Pixels, Answers]:
+    """Train on three quarters of the digits; the last quarter, never seen by the model, comes back with it."""
+    digits = load_digits()
+    seen, unseen, answers, unseen_answers = train_test_split(
+        digits.data, digits.target, test_size=0.25, random_state=SEED, stratify=digits.target
+    )
+    # The five nearest of the known digits vote; their agreement tells which slips a person must look at.
+    estimator = KNeighborsClassifier(n_neighbors=5, weights="distance").fit(seen, answers)
+    return Model(estimator, float(estimator.score(unseen, unseen_answers))), unseen, unseen_answers
+
+
+def save(model: Model, path: Path) -> None:
+    """Store the model for the workers."""
+    model_file.write(path, model.accuracy, partial(joblib.dump, model.estimator))
+
+
+def load(path: Path) -> Model:
+    """Load the model, if this process may use it. It is a pickle: only a deployment may write to its folder."""
+    label, file = model_file.opened(path)
+    with file:
+        return Model(joblib.load(file), label["accuracy"])
+
+
+def picture(digits: Sequence[Pixels]) -> bytes:
+    """Draw digits side by side, dark on white, as PNG."""
+    row = np.hstack([digit.reshape(CELL, CELL) for digit in digits]) / INK * 255
+    image = ImageOps.invert(Image.fromarray(row.astype(np.uint8)))
+    file = io.BytesIO()
+    size = (image.width * SCALE, image.height * SCALE)
+    image.resize(size, Image.Resampling.BICUBIC).save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
+def samples(unseen: Pixels, answers: Answers, length: int = 6) -> dict[str, bytes]:
+    """Make pictures of numbers from digits, by the number that each shows."""
+    starts = range(0, len(unseen) - length + 1, length)
+    return {
+        "".join(str(digit) for digit in answers[at : at + length]): picture(list(unseen[at : at + length]))
+        for at in starts
+    }
+
+
+def cells(content: bytes) -> Pixels:
+    """Cut a picture into squares and bring each to the size and shades that the model knows."""
+    try:
+        image = ImageOps.invert(Image.open(io.BytesIO(content), formats=["PNG"]).convert("L"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UnreadableError("not a PNG picture") from error
+    count = round(image.width / image.height)
+    if not 1 <= count <= LONGEST:
+        raise UnreadableError(f"{image.width} x {image.height} pixels are no row of 1 to {LONGEST} digits")
+    small = image.resize((count * CELL, CELL), Image.Resampling.BOX)
+    shades = np.asarray(small, dtype=np.float64) / 255 * INK
+    return shades.reshape(CELL, count, CELL).swapaxes(0, 1).reshape(count, CELL * CELL)

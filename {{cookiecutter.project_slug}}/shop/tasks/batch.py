@@ -1,0 +1,75 @@
+"""Long and heavy: imports and reports."""
+
+from datetime import date, datetime, timedelta
+
+from celery import chord, shared_task
+from celery.exceptions import SoftTimeLimitExceeded
+from django.utils import timezone
+
+from shop import catalogue, reports
+from shop.models import ImportJob, Payment, Report
+from shop.tasks.priority import charge
+
+FORGOTTEN_AFTER = timedelta(minutes=5)
+GIVEN_UP_AFTER = timedelta(days=1)
+
+
+@shared_task(public_arguments=("job_id",))
+def import_catalogue(job_id: int) -> None:
+    """Bring an uploaded catalogue into the shop, chunk by chunk; a second run goes on where the first stopped."""
+    job = ImportJob.objects.get(pk=job_id)
+    if job.finished:
+        return
+    try:
+        catalogue.run_import(job)
+    except catalogue.CatalogueError as error:
+        # The file is wrong, and will be wrong the next time: told to whoever uploaded it, not retried.
+        catalogue.finish(job, ImportJob.State.FAILED, str(error))
+    except SoftTimeLimitExceeded:
+        # What is stored stays stored; the rest is for a task of its own.
+        import_catalogue.delay(job_id=job_id)
+
+
+@shared_task(public_arguments=("day",))
+def nightly_report(day: str | None = None) -> None:
+    """Build the report of a day (yesterday, unless told), a part at a time on as many workers as there are."""
+    of = date.fromisoformat(day) if day else timezone.localdate() - timedelta(days=1)
+    report, _ = Report.objects.update_or_create(day=of, defaults={"state": Report.State.BUILDING})
+    # A chord: the parts run side by side, and `combine_report` gets all their results when the last one is done.
+    parts = [report_part.s(start=start.isoformat(), end=end.isoformat()) for start, end in reports.windows(of)]
+    # Without on_error a failed part would leave the report "building" for ever: the body is simply not run.
+    chord(parts, combine_report.s(report_id=report.pk).on_error(fail_report.s(report_id=report.pk))).delay()
+
+
+# The chord's body needs the results, which every other task here ignores: storing them costs a round trip each.
+@shared_task(public_arguments=("start", "end"), ignore_result=False)
+def report_part(start: str, end: str) -> reports.Part:
+    """Add up the sales between two moments."""
+    return reports.add_up(datetime.fromisoformat(start), datetime.fromisoformat(end))
+
+
+@shared_task(public_arguments=("report_id",))
+def combine_report(parts: list[reports.Part], report_id: int) -> None:
+    """Store the report of which these are the parts."""
+    reports.store(report_id, parts)
+
+
+@shared_task(public_arguments=("report_id",))
+def fail_report(report_id: int) -> None:
+    """Say that a part of the report failed; asking for it again builds it anew."""
+    Report.objects.filter(pk=report_id).update(state=Report.State.FAILED, finished_at=timezone.now())
+
+
+@shared_task
+def charge_forgotten() -> None:
+    """Charge what has been pending for minutes: its task ran out of tries, or was lost.
+
+    Safe beside a charge that is still under way, because a payment is charged once.
+    """
+    now = timezone.now()
+    forgotten = Payment.objects.filter(
+        state=Payment.State.PENDING,
+        created_at__range=(now - GIVEN_UP_AFTER, now - FORGOTTEN_AFTER),
+    )
+    for payment_id in forgotten.values_list("pk", flat=True).iterator():
+        charge.delay(payment_id=str(payment_id))

@@ -1,0 +1,39 @@
+"""Inference with a model in memory."""
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from celery import shared_task
+from django.utils import timezone
+
+from shop.env import environment
+from shop.models import DeliverySlip
+
+if TYPE_CHECKING:
+    from shop.digits import Model
+
+
+@cache
+def model() -> "Model":
+    """Load the model once a child: it stays until the child is recycled."""
+    # Here and not at the top, which the web and every other worker import: scikit-learn costs 100 MB.
+    from shop import digits
+
+    return digits.load(environment().digits_model)
+
+
+@shared_task(public_arguments=("slip_id",))
+def read_slip(slip_id: int) -> None:
+    """Read the number on a delivery slip; reading it twice does no harm."""
+    from shop import digits
+
+    slip = DeliverySlip.objects.get(pk=slip_id)
+    try:
+        reading = model().read(bytes(slip.image))
+    except digits.UnreadableError as error:
+        # The picture will not get better: a result for a person to see, not a failure.
+        slip.state, slip.message = DeliverySlip.State.UNREADABLE, str(error)
+    else:
+        slip.state, slip.digits, slip.confidence = DeliverySlip.State.READ, reading.digits, reading.confidence
+    slip.read_at = timezone.now()
+    slip.save(update_fields=["state", "message", "digits", "confidence", "read_at"])

@@ -1,0 +1,170 @@
+"""Logs: one JSON object a line in production, coloured lines on a terminal.
+
+Everything that logs, in our code or in a library's, passes through the same processors, so that each line carries the
+request_id of the web request it began with and, inside a task, task_id, task, queue, group and retries.
+"""
+
+import logging
+import logging.config
+import os
+import sys
+from typing import Any
+
+import structlog
+from celery import signals
+from django.conf import settings
+from django.http import HttpResponseBase
+from django_structlog.celery import signals as task_signals
+from django_structlog.celery.receivers import CeleryReceiver
+from django_structlog.signals import bind_extra_request_finished_metadata, update_failure_response
+from structlog.typing import Processor
+
+from config.env import Environment
+from workers.process import group_name
+
+PROBES = ("/healthz", "/readyz")
+# What a task inherits from whoever sent it; the sender's own task, queue and retries would be wrong there.
+INHERITED = ("request_id", "user_id", "parent_task_id")
+ACCESS_FIELDS = ("method", "path", "status", "bytes", "duration_ms", "request_id")
+
+# Who is told to be quieter than LOG_LEVEL, because another line already says it.
+QUIET = {
+    "celery.app.trace": "WARNING",  # task_succeeded and task_retrying; its own line shows the task's result
+    "celery.worker.strategy": "WARNING",  # task_started
+    "django.request": "ERROR",  # the access log has the 4xx
+    "django_structlog.middlewares.request": "CRITICAL",  # the access log, and django.request for exceptions
+    "tornado.access": "WARNING",
+}
+
+SHARED: tuple[Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.stdlib.ExtraAdder(allow=ACCESS_FIELDS),  # not all extras: Celery's hold the arguments of tasks
+)
+
+
+class FailedTaskFilter(logging.Filter):
+    """Drops Celery's line about a failed task, which shows its arguments: task_failed has the same exception."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep what is not about a task's own exception: internal errors, rejected messages."""
+        data = getattr(record, "data", None)
+        return not (isinstance(data, dict) and data.get("description") == "raised unexpected")
+
+
+class AccessFilter(logging.Filter):
+    """Turns gunicorn's access line into fields, and drops those of the probes that found nothing wrong."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Read the fields from gunicorn's atoms; the query string stays out, it may hold a token."""
+        atoms: dict[str, Any] = record.args if isinstance(record.args, dict) else {}
+        record.msg, record.args = "request", ()
+        record.method, record.path, record.status = atoms.get("m"), atoms.get("U"), int(atoms.get("s") or 0)
+        record.bytes, record.duration_ms = atoms.get("B"), round(atoms.get("D", 0) / 1000, 1)
+        record.request_id = atoms.get("{x-request-id}o")
+        return not (record.path in PROBES and record.status == 200)  # noqa: PLR2004
+
+
+def django_logging(env: Environment) -> dict[str, Any]:
+    """`LOGGING`: one handler on standard error for everybody, because standard output belongs to commands."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"access": {"()": AccessFilter}, "failed_task": {"()": FailedTaskFilter}},
+        "formatters": {
+            "lines": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "foreign_pre_chain": list(SHARED),
+                "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(env)],
+            }
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
+        "root": {"handlers": ["stderr"], "level": env.log_level},
+        "loggers": {
+            # Django and gunicorn bring handlers of their own; an empty list takes them away.
+            **{name: {"handlers": [], "propagate": True} for name in ("django", "django.server", "gunicorn.error")},
+            "gunicorn.access": {"handlers": [], "propagate": True, "filters": ["access"]},
+            **{name: {"level": level} for name, level in QUIET.items()},
+            "celery.app.trace": {"level": QUIET["celery.app.trace"], "filters": ["failed_task"]},
+        },
+    }
+
+
+def _renderers(env: Environment) -> list[Processor]:
+    if env.log_format == "console":
+        return [structlog.dev.ConsoleRenderer(colors=_in_colour(), sort_keys=False)]
+    # Without local variables: they hold the arguments of tasks.
+    transform = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    return [structlog.processors.ExceptionRenderer(transform), structlog.processors.JSONRenderer(default=str)]
+
+
+def _in_colour() -> bool:
+    return not os.environ.get("NO_COLOR") and (bool(os.environ.get("FORCE_COLOR")) or sys.stderr.isatty())
+
+
+def configure(options: dict[str, Any]) -> None:
+    """Set up structlog and the standard library's logging; `LOGGING_CONFIG`, and gunicorn's before Django is loaded."""
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *SHARED,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    logging.config.dictConfig(options)
+    logging.captureWarnings(capture=True)
+
+
+# Receivers live here because signals only hold them weakly.
+_receiver = CeleryReceiver()
+
+
+def connect() -> None:
+    """Connect to Celery's and django-structlog's signals.
+
+    One receiver for all processes: django-structlog's own boot step connects a second one in workers, which doubles
+    task_enqueued, and does not exist in spawned children at all.
+    """
+    _receiver.connect_worker_signals()
+    signals.setup_logging.connect(_configure_worker)
+    signals.task_postrun.connect(_forget_task)
+    task_signals.modify_context_before_task_publish.connect(_pass_on)
+    task_signals.bind_extra_task_metadata.connect(_bind_task)
+    bind_extra_request_finished_metadata.connect(_answer_request_id)
+    update_failure_response.connect(_answer_request_id)
+
+
+def _configure_worker(**_: object) -> None:
+    """Keep Celery from setting up its own loggers, in workers, beat and spawned children."""
+    configure(settings.LOGGING)
+
+
+def _pass_on(context: dict[str, Any], **_: object) -> None:
+    for name in context.keys() - set(INHERITED):
+        del context[name]
+
+
+def _bind_task(task: Any, **_: object) -> None:
+    request = task.request
+    structlog.contextvars.bind_contextvars(
+        task=task.name,
+        queue=(request.delivery_info or {}).get("routing_key"),
+        group=group_name(),
+        retries=request.retries,
+    )
+
+
+def _forget_task(**_: object) -> None:
+    """What the process logs between two tasks belongs to neither."""
+    structlog.contextvars.clear_contextvars()
+
+
+def _answer_request_id(response: HttpResponseBase, **_: object) -> None:
+    """Tell the caller, and gunicorn's access log, which request this was."""
+    response.headers["X-Request-ID"] = structlog.contextvars.get_contextvars().get("request_id", "")

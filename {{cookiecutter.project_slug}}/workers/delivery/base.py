@@ -1,0 +1,87 @@
+"""The base class of every task."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, ClassVar
+
+from celery import uuid
+from celery.contrib.django.task import DjangoTask
+from celery.result import AsyncResult
+from django.db import transaction
+
+#: Seconds. RabbitMQ's native delayed delivery refuses less with a ValueError (trap 3).
+SHORTEST_COUNTDOWN = 1
+
+
+class CountdownTooLong(ValueError):
+    """A task was sent with a longer countdown or ETA than its group allows (`longest_countdown` in workers.yml)."""
+
+
+class Task(DjangoTask):
+    """Sends after commit, hides arguments from logs, and keeps countdowns within what the brokers bear."""
+
+    #: Names of keyword arguments whose values may appear in logs, events and Flower; all others show as their type.
+    public_arguments: ClassVar[Sequence[str]] = ()
+    #: Send when the surrounding transaction commits, never if it rolls back. False: at once, whatever becomes of it.
+    send_after_commit: ClassVar[bool] = True
+    #: Seconds; the group's own value is set when the task is bound.
+    longest_countdown: ClassVar[int] = 3600
+    #: Results are business data; 0 would disable the limit, so one character remains.
+    resultrepr_maxsize = 1
+
+    def apply_async(
+        self, args: Any = None, kwargs: Any = None, task_id: str | None = None, **options: Any
+    ) -> AsyncResult[Any]:
+        """Send the task, after the commit of a surrounding transaction; takes celery.Task.apply_async's arguments.
+
+        Raises CountdownTooLong, UnroutedTask, or kombu's OperationalError where the broker cannot be reached. Inside a
+        transaction the last is raised by the commit.
+        """
+        self._bound_countdown(options)
+        options.setdefault("argsrepr", _shown_positional(args))
+        options.setdefault("kwargsrepr", _shown_keywords(kwargs, self.public_arguments))
+        send = partial(super().apply_async, args, kwargs, **options)
+        # A retry is sent at once: the Retry it raises rolls the transaction back, and the message would go with it.
+        if not self.send_after_commit or options.get("retries") or not transaction.get_connection().in_atomic_block:
+            return send(task_id=task_id)
+        task_id = task_id or uuid()
+        transaction.on_commit(partial(send, task_id=task_id))
+        return self.AsyncResult(task_id)
+
+    def _bound_countdown(self, options: dict[str, Any]) -> None:
+        wait = _wait(options)
+        if wait is None:
+            return
+        if wait > self.longest_countdown:
+            raise CountdownTooLong(
+                f"{self.name} was sent with a countdown of {wait:.0f} s, and its group allows {self.longest_countdown} s: "
+                "raise longest_countdown in workers.yml, or let a periodic task send it"
+            )
+        if wait < SHORTEST_COUNTDOWN:
+            options.pop("eta", None)
+            options["countdown"] = SHORTEST_COUNTDOWN if wait > 0 else None
+
+
+def _wait(options: Mapping[str, Any]) -> float | None:
+    """Seconds until the task may start, from its `countdown` or `eta`; None where it may at once."""
+    if options.get("countdown") is not None:
+        return float(options["countdown"])
+    eta = options.get("eta")
+    if eta is None:
+        return None
+    moment = datetime.fromisoformat(eta) if isinstance(eta, str) else eta
+    return (moment - datetime.now(moment.tzinfo and UTC)).total_seconds()
+
+
+def _shown_positional(args: Sequence[Any] | None) -> str:
+    return f"({', '.join(_kind(value) for value in args or ())})"
+
+
+def _shown_keywords(kwargs: Mapping[str, Any] | None, public: Sequence[str]) -> str:
+    shown = (f"{name}={value!r}" if name in public else f"{name}={_kind(value)}" for name, value in (kwargs or {}).items())
+    return f"{{{', '.join(shown)}}}"
+
+
+def _kind(value: Any) -> str:
+    return f"<{type(value).__name__}>"

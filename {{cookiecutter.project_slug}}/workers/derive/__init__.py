@@ -1,0 +1,1 @@
+"""What follows from the topology, one module an output."""

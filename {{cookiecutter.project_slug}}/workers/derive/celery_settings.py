@@ -1,0 +1,136 @@
+"""Celery's settings: the same for the web, every worker and beat, so that producers know the queues, too (trap 4).
+
+What differs between groups is on the worker's command line (`command_line.py`) or on the task (`task_options.py`).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from workers.derive import broker, routes
+from workers.derive.database import TASKS_PER_CONNECTION
+from workers.derive.queues import EXCHANGE, queues
+from workers.derive.task_options import GroupOptions
+from workers.topology import Group, Topology
+
+#: Seconds after which a lost peer is noticed; two missed heartbeats end a connection.
+BROKER_HEARTBEAT: Final = 10
+#: Seconds a result is kept. A day: long enough for the chord and the page that asks for it.
+RESULT_EXPIRES: Final = 24 * 3600
+#: Seconds. redbeat's defaults leave a dead leader's lock for 25 minutes (its loop of 300 s times 5); these leave it one.
+BEAT_LOOP_INTERVAL: Final = 5
+BEAT_LOCK_TIMEOUT: Final = 60
+
+
+@dataclass(frozen=True)
+class Links:
+    """Where this process finds its broker and stores; URLs carry their passwords, so an instance is never logged."""
+
+    broker_url: str
+    result_url: str
+    lock_url: str
+    ca_file: Path | None = None
+
+
+def celery_settings(topology: Topology, links: Links, *, events: bool, timezone: str) -> dict[str, Any]:
+    """All settings of the application. `events`: send task events for Flower; they cost 40 % of throughput."""
+    return {
+        **_messages(events),
+        **_broker(topology, links),
+        **_queues(topology, links.broker_url),
+        **_results(links),
+        **_workers(),
+        **_beat(topology, links),
+        "timezone": timezone,
+        "CELERY_DB_REUSE_MAX": TASKS_PER_CONNECTION,
+    }
+
+
+def group_settings(group: Group) -> dict[str, Any]:
+    """What a worker of `group` sets on top, where Celery has no command-line option for it."""
+    shared_memory = group.pool in ("threads", "gevent") and isinstance(group.concurrency, int)
+    pool_limit = {"broker_pool_limit": group.concurrency} if shared_memory else {}  # one publisher a slot (default 10)
+    return {"worker_soft_shutdown_timeout": group.soft_shutdown, **pool_limit}
+
+
+def _messages(events: bool) -> dict[str, Any]:
+    return {
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "accept_content": ["json"],  # a pickle in a queue is code that runs
+        "result_accept_content": ["json"],
+        "task_ignore_result": True,  # a result nobody reads costs a third of the throughput; ask for it task by task
+        "worker_send_task_events": events,
+        "task_send_sent_event": events,
+        "task_publish_retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5},
+        "task_store_errors_even_if_ignored": True,
+    }
+
+
+def _broker(topology: Topology, links: Links) -> dict[str, Any]:
+    return {
+        "broker_url": links.broker_url,
+        "broker_use_ssl": broker.tls(links.broker_url, links.ca_file),
+        "broker_transport_options": broker.transport_options(topology, links.broker_url),
+        "broker_heartbeat": BROKER_HEARTBEAT,
+        "broker_connection_timeout": broker.CONNECT_TIMEOUT,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,  # for ever, with back-off: a worker that gives up needs a person at night
+        "broker_channel_error_retry": True,  # a channel closed by the broker (406) leaves a worker deaf otherwise (trap 6)
+        "broker_pool_acquire_timeout": 10,
+        "control_queue_durable": True,  # exclusive ones lock out a restarted worker with RESOURCE_LOCKED (trap 5)
+        "control_queue_exclusive": False,
+        "event_queue_durable": True,
+        "event_queue_exclusive": False,
+    }
+
+
+def _queues(topology: Topology, broker_url: str) -> dict[str, Any]:
+    return {
+        "task_queues": queues(topology, broker_url),
+        "task_routes": routes.routes(topology),
+        "task_default_queue": routes.default_queue(topology),
+        "task_default_exchange": EXCHANGE,
+        "task_default_exchange_type": "topic",
+        "task_create_missing_queues": False,  # a misspelt queue is an error, not a new queue that nobody consumes
+        "task_annotations": [GroupOptions(topology)],
+    }
+
+
+def _results(links: Links) -> dict[str, Any]:
+    return {
+        "result_backend": links.result_url,
+        "redis_backend_use_ssl": broker.tls(links.result_url, links.ca_file),
+        "result_expires": RESULT_EXPIRES,
+        "result_extended": True,
+        "redis_socket_timeout": 15,  # every wait is bounded (trap 13)
+        "redis_socket_connect_timeout": broker.CONNECT_TIMEOUT,
+        "redis_socket_keepalive": True,
+        "redis_retry_on_timeout": True,
+        "redis_backend_health_check_interval": broker.HEALTH_CHECK_INTERVAL,
+        "result_backend_always_retry": True,
+        "result_backend_max_retries": 10,  # the default never ends
+    }
+
+
+def _workers() -> dict[str, Any]:
+    return {
+        "worker_cancel_long_running_tasks_on_connection_loss": True,  # their messages are redelivered: do not run them twice
+        "worker_hijack_root_logger": False,  # telemetry configures logging
+        "worker_redirect_stdouts": False,
+        "worker_proc_alive_timeout": 30,  # a spawned child imports the application first; the default is 4 s
+        "worker_eta_task_limit": 10_000,  # tasks with a countdown are held in memory; no flood of them ends a worker
+    }
+
+
+def _beat(topology: Topology, links: Links) -> dict[str, Any]:
+    if not topology.beat.lock:
+        return {"beat_scheduler": "celery.beat:PersistentScheduler", "beat_schedule_filename": ".local/beat-schedule"}
+    return {
+        "beat_scheduler": "redbeat.RedBeatScheduler",
+        "beat_max_loop_interval": BEAT_LOOP_INTERVAL,
+        "redbeat_redis_url": links.lock_url,
+        "redbeat_redis_use_ssl": broker.tls(links.lock_url, links.ca_file),
+        "redbeat_lock_timeout": BEAT_LOCK_TIMEOUT,
+        "redbeat_key_prefix": f"{topology.project}:redbeat:",
+    }

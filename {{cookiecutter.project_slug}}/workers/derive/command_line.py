@@ -1,0 +1,33 @@
+"""The command line of a group's worker: what a unit, `workers run` and `celery multi` start."""
+
+from workers.topology import Group
+
+APP = "config"
+
+
+def node_name(group_name: str) -> str:
+    """The short, stable name of a worker; `%h` is the host's name."""
+    return f"{group_name}@%h"
+
+
+def worker_command(name: str, group: Group, *, log_level: str = "INFO") -> list[str]:
+    """Arguments of `celery` for a worker of the group `name`."""
+    return ["-A", APP, "worker", "-n", node_name(name), "--loglevel", log_level, *worker_options(name, group)]
+
+
+def worker_options(name: str, group: Group) -> list[str]:
+    """The options that differ from group to group, each as one `--option=value` or a bare flag."""
+    values: dict[str, object] = {
+        "queues": name,
+        "pool": group.pool,
+        "concurrency": group.concurrency,
+        "prefetch-multiplier": group.prefetch_multiplier,
+        "soft-time-limit": group.soft_time_limit,
+        "time-limit": group.time_limit,
+        "max-tasks-per-child": group.max_tasks_per_child,
+        "max-memory-per-child": group.max_memory_per_child and group.max_memory_per_child * 1024,  # Celery counts KiB
+        "pool-start-method": group.start_method if group.pool == "prefork" else None,
+    }
+    options = [f"--{option}={value}" for option, value in values.items() if value is not None]
+    # Mingle costs a second at start and gossip a message per worker and second; neither is needed to run tasks.
+    return [*options, "--optimization=fair", "--without-gossip", "--without-mingle"]

@@ -1,0 +1,27 @@
+"""Database options that follow from how this process runs its tasks."""
+
+from typing import Any, Final
+
+from workers.process import current_group
+
+#: Tasks between two checks of a prefork child's connection; Celery's Django fixup closes it after each task without this
+#: (celery/fixups/django.py: CONN_MAX_AGE alone does nothing in a worker).
+TASKS_PER_CONNECTION: Final = 1000
+#: Seconds a web thread or prefork child keeps its connection; below the idle time-outs of common poolers and firewalls.
+CONNECTION_MAX_AGE: Final = 300
+#: Seconds to wait for a free connection of the pool before the task fails with a clear error.
+POOL_TIMEOUT: Final = 10
+
+
+def options(engine: str) -> dict[str, Any]:
+    """Keys for `DATABASES["default"]` in this process.
+
+    Threads and greenlets share a psycopg pool, one connection a slot, and Django then wants CONN_MAX_AGE = 0
+    (docs.djangoproject.com, "Connection pool"). Prefork children and web threads own one connection each and keep it:
+    a pool would be inherited through the fork.
+    """
+    group = current_group()
+    if engine.endswith("postgresql") and group and group.pool in ("threads", "gevent"):
+        pool = {"min_size": 1, "max_size": int(group.concurrency), "timeout": POOL_TIMEOUT}
+        return {"CONN_MAX_AGE": 0, "OPTIONS": {"pool": pool}}
+    return {"CONN_MAX_AGE": CONNECTION_MAX_AGE, "CONN_HEALTH_CHECKS": True}

@@ -1,0 +1,1 @@
+"""The local run: everything on one machine, for development and for the demo."""

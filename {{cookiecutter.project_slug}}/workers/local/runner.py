@@ -1,0 +1,104 @@
+"""Runs the local processes with one coloured log, and stops them in order."""
+
+import os
+import shlex
+import signal
+import threading
+import time
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, Final
+
+from honcho.manager import Manager
+from honcho.process import Popen, Process
+
+from workers.derive.local_processes import STOP_ORDER, LocalProcess
+from workers.local.lifetime import die_with_parent
+
+
+class _Child(Process):
+    """honcho's process, without a shell's pid in between and without a life after ours."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._child_ctor = partial(Popen, preexec_fn=die_with_parent)
+
+    def run(self, events: Any = None, ignore_signals: bool = False) -> None:
+        die_with_parent()
+        super().run(events, ignore_signals)
+
+
+class DrainingManager(Manager):
+    """honcho's manager with a stop that loses nothing.
+
+    honcho signals whole process groups at once and kills after 5 s: prefork children would die in the middle of their
+    tasks (trap 18). Here the main process of each stage is told, and the next stage follows when the last is gone.
+    """
+
+    def __init__(self, processes: Iterable[LocalProcess], stop_timeout: int) -> None:
+        super().__init__()
+        self._process_ctor = _Child
+        self._stages: Final[dict[str, str]] = {process.name: process.stage for process in processes}
+        self._stop_timeout = stop_timeout
+        self._interrupted = False
+        for process in processes:
+            self.add_process(process.name, f"exec {shlex.join(process.command)}")
+
+    @property
+    def failed(self) -> list[str]:
+        """The processes that ended by themselves, which ended the run."""
+        return self._died
+
+    def _start(self) -> None:
+        self._died: list[str] = []
+        super()._start()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        if self._interrupted:
+            self._system_print("again: killing what is left; unfinished tasks that acknowledge late run again\n")
+            super().kill()
+            return
+        self._interrupted = True
+        self.returncode = 0
+        self.terminate()
+
+    def terminate(self) -> None:
+        """Begin the stop, once; also called by honcho when a process has ended by itself."""
+        if self._terminating:
+            return
+        self._terminating = True
+        if not self._interrupted:
+            self._died = [name for name, process in self._processes.items() if process.get("returncode") is not None]
+            self._system_print(f"{', '.join(self._died)} ended by itself; stopping the others\n")
+            self.returncode = self.returncode or 1
+        threading.Thread(target=self._drain, name="drain", daemon=True).start()
+
+    def kill(self) -> None:
+        """honcho calls this 5 s after the first end; the drain has a deadline of its own."""
+
+    def _drain(self) -> None:
+        deadline = time.monotonic() + self._stop_timeout
+        for stage in STOP_ORDER:
+            names = [name for name in self._alive() if self._stages[name] == stage]
+            if names:
+                self._system_print(f"stopping {', '.join(names)}\n")
+            for name in names:
+                self._signal(name, signal.SIGTERM)
+            while time.monotonic() < deadline and any(name in self._alive() for name in names):
+                time.sleep(0.05)
+        if left := self._alive():
+            self._system_print(f"{', '.join(left)} did not stop within {self._stop_timeout} s; killing\n")
+            super().kill()
+
+    def _alive(self) -> list[str]:
+        return [name for name, process in self._processes.items() if process.get("returncode") is None]
+
+    def _signal(self, name: str, number: int) -> None:
+        pid = self._processes[name].get("pid")
+        try:
+            if pid:
+                os.kill(pid, number)
+        except ProcessLookupError:
+            pass  # it has just ended; its event is on the way

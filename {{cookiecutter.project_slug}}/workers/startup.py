@@ -1,0 +1,37 @@
+"""What a worker does before it starts: finds its group, refuses a topology that its tasks contradict."""
+
+import sys
+from typing import Any
+
+from celery import Celery
+from django.utils.module_loading import autodiscover_modules
+
+from workers.derive.celery_settings import group_settings
+from workers.process import group_name
+from workers.topology import Loaded, Problem, load
+from workers.topology.tasks import check_tasks
+
+
+def prepare_worker(sender: str, instance: Any, conf: Any, **_: object) -> None:
+    """Receiver of `celeryd_init`: leaves with exit code 1 and the reasons, or applies the group's settings.
+
+    An unknown or unclaimed task would otherwise be found by the first message that asks for it, at night.
+    """
+    loaded = load()
+    name = sender.partition("@")[0]
+    if name not in loaded.topology.groups:
+        known = ", ".join(loaded.topology.groups)
+        sys.exit(f"{sender}: workers.yml has no group {name!r}; name the worker after one of: {known} (-n GROUP@%h)")
+    if problems := task_problems(instance.app, loaded):
+        sys.exit("the tasks and workers.yml disagree; no worker was started:\n" + "\n".join(map(str, problems)))
+    group_name()  # noted in the environment for spawned children
+    conf.update(group_settings(loaded.topology.groups[name]))
+
+
+def task_problems(app: Celery, loaded: Loaded) -> list[Problem]:
+    """What the registered tasks of `app` and the topology disagree about, with the places in the file."""
+    autodiscover_modules("tasks")  # not the loader's way: it runs all system checks, and this is one of them
+    app.finalize()
+    return [loaded.placed(problem) for problem in check_tasks(loaded.topology, app.tasks)]
+
+

@@ -1,0 +1,89 @@
+"""The numbers that follow from the topology by arithmetic; the rules check them and the derivations use them."""
+
+from math import ceil
+from typing import Final
+
+from workers.topology.model import Group, Topology
+
+#: MiB a worker's main process holds beside its children: Django, the shop and Celery, measured as PSS in docs/tuning.md.
+PARENT_MEMORY: Final = 120
+#: MiB a slot of the shared-memory pools adds at most: a thread's or greenlet's stack and what its task holds.
+SHARED_SLOT_MEMORY: Final = 4
+#: Connections a worker's main process opens: consumer, events, replies to remote control.
+BROKER_CONNECTIONS_PER_WORKER: Final = 3
+#: Seconds added to what a stop can take: closing connections, flushing telemetry.
+STOP_MARGIN: Final = 30
+#: RabbitMQ's default consumer timeout in seconds (30 minutes); a shorter one gains nothing.
+RABBITMQ_CONSUMER_TIMEOUT: Final = 1800
+
+
+def slots(topology: Topology, group: Group) -> int:
+    """Tasks at a time on one host of the group."""
+    return topology.host.cpus if group.concurrency == "auto" else group.concurrency
+
+
+def longest_run(group: Group) -> int:
+    """Seconds that a task of the group can take: what the pool enforces, or else what the topology promises."""
+    return group.time_limit or group.longest_run or 0
+
+
+def longest_hold(group: Group) -> int:
+    """Seconds a message can be held unacknowledged while every reserved task of a slot takes its longest."""
+    return longest_run(group) * group.prefetch_multiplier
+
+
+def stop_budget(group: Group) -> int:
+    """Seconds a clean stop can take: the longest task, then the soft shutdown."""
+    return longest_run(group) + group.soft_shutdown
+
+
+def stop_timeout(group: Group) -> int:
+    """Seconds systemd waits for a stop."""
+    return group.stop_timeout or stop_budget(group) + STOP_MARGIN
+
+
+def consumer_timeout(group: Group) -> int:
+    """Seconds RabbitMQ lets a message of the group go unacknowledged."""
+    return group.consumer_timeout or max(RABBITMQ_CONSUMER_TIMEOUT, ceil(1.5 * longest_hold(group)))
+
+
+def longest_unacknowledged(topology: Topology) -> tuple[str, int]:
+    """The group whose messages stay unacknowledged longest on Redis, and for how many seconds.
+
+    A worker on Redis takes a task with a countdown at once and holds it, so the countdown adds to the run.
+    """
+    return max(
+        ((name, longest_hold(group) + group.longest_countdown) for name, group in topology.groups.items()),
+        key=lambda pair: pair[1],
+    )
+
+
+def visibility_timeout(topology: Topology) -> int:
+    """Seconds after which Redis hands an unacknowledged task to another worker."""
+    return topology.broker.visibility_timeout or ceil(1.25 * longest_unacknowledged(topology)[1])
+
+
+def memory(topology: Topology, group: Group) -> int:
+    """MiB the group's worker takes on one host when every child is as large as it may become."""
+    per_slot = group.max_memory_per_child or SHARED_SLOT_MEMORY
+    return slots(topology, group) * per_slot + PARENT_MEMORY
+
+
+def database_connections(topology: Topology) -> dict[str, int]:
+    """Connections at full load, by who holds them."""
+    held = {name: group.hosts * slots(topology, group) for name, group in topology.groups.items()}
+    held["web"] = topology.web.hosts * topology.web.processes * topology.web.threads
+    held["beat"] = topology.beat.hosts
+    held["reserved"] = topology.database.reserved
+    return held
+
+
+def broker_connections(topology: Topology) -> dict[str, int]:
+    """Connections at full load, by who holds them: each slot and each web thread may publish at the same time."""
+    held = {
+        name: group.hosts * (BROKER_CONNECTIONS_PER_WORKER + slots(topology, group))
+        for name, group in topology.groups.items()
+    }
+    held["web"] = topology.web.hosts * topology.web.processes * topology.web.threads
+    held["beat"] = topology.beat.hosts
+    return held
