@@ -24,9 +24,7 @@ def demonstrate(folder: Path) -> int:
         with step("Start Redis, web, four worker groups, beat and Flower") as say:
             project.wait_until_ready(up, say)
         status = project.work()
-        console.print(
-            f"[dim]{monotonic() - began:.1f} s so far. Project: {project.root}  Log: {project.log}[/]"
-        )
+        console.print(f"[dim]{monotonic() - began:.1f} s so far. Project: {project.root}  Log: {project.log}[/]")
         if sys.stdin.isatty() and console.is_terminal:
             stay(project, up)
         with step("Stop everything, running tasks first"):

@@ -93,22 +93,16 @@ class Project:
         deadline = time.monotonic() + READY_WITHIN
         while not self.is_ready():
             if up.poll() is not None:
-                raise StepFailedError(
-                    f"{self.tail(30)}\n\nThe project stopped with exit status {up.returncode}."
-                )
+                raise StepFailedError(f"{self.tail(30)}\n\nThe project stopped with exit status {up.returncode}.")
             if time.monotonic() > deadline:
-                raise StepFailedError(
-                    f"{self.tail(30)}\n\nIt was not ready within {READY_WITHIN} s. Log: {self.log}"
-                )
+                raise StepFailedError(f"{self.tail(30)}\n\nIt was not ready within {READY_WITHIN} s. Log: {self.log}")
             say(self.tail(1))
             time.sleep(0.1)
 
     def is_ready(self) -> bool:
         """Ask the project itself."""
         try:
-            with urllib.request.urlopen(
-                f"http://127.0.0.1:{self.ports['WEB_PORT']}/readyz", timeout=5
-            ) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['WEB_PORT']}/readyz", timeout=5) as answer:
                 return bool(answer.status == HTTPStatus.OK)
         except (urllib.error.URLError, OSError):
             return False

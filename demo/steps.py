@@ -22,13 +22,20 @@ def step(name: str) -> Iterator[Callable[[str], None]]:
     Where nobody watches (a pipe, CI) there is a line when it begins and one when it ends.
     """
     began = monotonic()
-    if not console.is_terminal:
+    if console.is_terminal:
+        with live(name) as say:
+            yield say
+    else:
         console.print(f"  {escape(name)} ...")
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(
-        *columns, TextColumn("[dim]{task.fields[detail]}"), console=console, transient=True
-    ) as progress:
-        task = progress.add_task(escape(name), detail="", total=None)
-        width = max(20, console.width - len(name) - 16)
-        yield lambda said: progress.update(task, detail=escape(said.strip()[:width]))
+        yield lambda _said: None
     console.print(f"[green]✓[/] {escape(name)} [dim]{monotonic() - began:.1f} s[/]")
+
+
+@contextmanager
+def live(name: str) -> Iterator[Callable[[str], None]]:
+    """The line that moves; it is gone when the step is over."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    width = max(20, console.width - len(name) - 16)
+    with Progress(*columns, TextColumn("[dim]{task.fields[detail]}"), console=console, transient=True) as progress:
+        task = progress.add_task(escape(name), detail="", total=None)
+        yield lambda said: progress.update(task, detail=escape(said.strip()[:width]))

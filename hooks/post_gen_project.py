@@ -8,13 +8,20 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 # Copied word for word: they hold nothing of one project, see "Static where it can be" in CONTRIBUTING.md.
 STATIC = ("ansible", "systemd", "terraform", "rehearsal")
 
 # Set inside a git hook, where they would lead every git command to the repository of that hook.
-REPOSITORY_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
+REPOSITORY_VARIABLES = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_COMMON_DIR",
+)
 
 
 def git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -24,13 +31,23 @@ def git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, check=False, env=environment, text=True)
 
 
+def listed(template: Path, *selection: str) -> list[Path] | None:
+    """The files git names, relative to the template; None where there is no git to ask."""
+    if not (template / ".git").exists() or shutil.which("git") is None:
+        return None
+    asked = git(template, "ls-files", "-z", "--exclude-standard", *selection)
+    names = filter(None, asked.stdout.split("\0"))
+    return None if asked.returncode else [Path(name) for name in names if (template / name).is_file()]
+
+
 def static_files(template: Path) -> list[Path]:
-    """The static folders' files, without what git ignores; an archive holds nothing that git would ignore."""
+    """The static folders' files without what git ignores; an archive holds nothing that git would ignore."""
     folders = [name for name in STATIC if (template / name).is_dir()]
-    if folders and (template / ".git").exists() and shutil.which("git"):
-        listed = git(template, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *folders)
-        if listed.returncode == 0:
-            return [Path(name) for name in listed.stdout.split("\0") if (template / name).is_file()]
+    if not folders:
+        return []
+    files = listed(template, "--cached", "--others", "--", *folders)
+    if files is not None:
+        return files
     found = [path for name in folders for path in (template / name).rglob("*") if path.is_file()]
     return [path.relative_to(template) for path in found if "__pycache__" not in path.parts]
 
@@ -40,6 +57,16 @@ def vendor(template: Path, project: Path) -> None:
     for path in static_files(template):
         (project / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(template / path, project / path)
+
+
+def drop_clutter(template: Path, project: Path) -> None:
+    """Take out what git ignores in the template's own project folder: Cookiecutter has copied that, too."""
+    [folder] = template.glob("*cookiecutter.project_slug*")
+    for path in listed(template, "--others", "--ignored", "--", f":(literal){folder.name}") or ():
+        copied = project / path.relative_to(folder.name)
+        copied.unlink(missing_ok=True)
+        with suppress(OSError):  # until a folder is not empty
+            os.removedirs(copied.parent)
 
 
 def begin_repository(project: Path, email: str) -> None:
@@ -61,6 +88,7 @@ def main() -> None:
     """Run the steps; Cookiecutter calls this in the project's folder."""
     template, answers = json.loads(r"""{{ [template_root(), cookiecutter] | tojson }}""")
     project = Path.cwd()
+    drop_clutter(Path(template), project)
     vendor(Path(template), project)
     if answers["init_git"]:
         begin_repository(project, answers["email"])

@@ -133,9 +133,7 @@ def as_timezone(answer: str) -> str:
 
 
 VALIDATORS: tuple[Validator, ...] = (
-    Validator(
-        "project_name", f"a name of 1 to {LONGEST_NAME} printable characters without braces", is_name, as_name
-    ),
+    Validator("project_name", f"a name of 1 to {LONGEST_NAME} printable characters without braces", is_name, as_name),
     Validator(
         "project_slug",
         "2 to 30 of a-z, 0-9 and _, a letter first, and no name that a Linux host or YAML has taken",
@@ -157,15 +155,19 @@ VALIDATORS: tuple[Validator, ...] = (
 
 
 def shown(answer: str) -> str:
-    """The answer as it may stand on a terminal: quoted, control characters escaped, shortened."""
-    short = answer if len(answer) <= LONGEST_NAME else f"{answer[:40]}... ({len(answer)} characters)"
-    return json.dumps(short, ensure_ascii=not short.isprintable())
+    """The answer as it may stand on a terminal: in quotes, control characters escaped."""
+    return json.dumps(answer, ensure_ascii=not answer.isprintable())
+
+
+def shortened(answer: str) -> str:
+    """As much of the answer as tells which one it is."""
+    return answer if len(answer) <= LONGEST_NAME else f"{answer[:40]}... ({len(answer)} characters)"
 
 
 def refusals(answers: Mapping[str, object]) -> list[str]:
     """A sentence for each answer that is refused, in the order of the questions."""
     return [
-        f"{check.question}: expected {check.expected}; got {shown(answer)}; "
+        f"{check.question}: expected {check.expected}; got {shown(shortened(answer))}; "
         f"try {shown(check.suggest(answer))}"
         for check in VALIDATORS
         for answer in [str(answers[check.question])]

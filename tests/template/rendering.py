@@ -19,17 +19,19 @@ Done = subprocess.CompletedProcess[str]
 
 
 def run(command: Sequence[str | Path], cwd: Path, stdin: str = "", **variables: str) -> Done:
-    """Run a command whose user has no git identity, no Cookiecutter configuration and a narrow terminal's width."""
+    """Run a command whose user has neither a git identity nor a configuration of Cookiecutter's."""
     home = cwd if "HOME" not in variables else Path(variables["HOME"])
     inherited = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
     environment = {**inherited, "HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1", **variables}
-    return subprocess.run(
-        command, cwd=cwd, env=environment, input=stdin, capture_output=True, check=False, text=True
-    )
+    return subprocess.run(command, cwd=cwd, env=environment, input=stdin, capture_output=True, check=False, text=True)
 
 
 def cookiecutter(
-    template: str | Path, home: Path, answers: Mapping[str, str], *options: str | Path, cwd: Path | None = None
+    template: str | Path,
+    home: Path,
+    answers: Mapping[str, str],
+    *options: str | Path,
+    cwd: Path | None = None,
 ) -> Done:
     """Generate without questions into `home/projects`."""
     (home / "projects").mkdir(parents=True, exist_ok=True)

@@ -11,8 +11,15 @@ from config.env import environment, select_settings
 from workers.derive.celery_settings import Links, celery_settings
 from workers.derive.schedule import schedule
 from workers.startup import prepare_worker
-from workers.steps.declare import DeclareTopology
 from workers.topology import TopologyError, topology
+
+
+class Application(Celery):
+    """Celery's application, which a spawned child imports instead of getting a copy."""
+
+    def __reduce__(self) -> str:
+        # Celery pickles what it can, and that is not the settings: the child would run tasks and store no result.
+        return "app"
 
 
 def _settings() -> dict[str, Any]:
@@ -35,9 +42,8 @@ def _project() -> str:
 
 
 select_settings()
-app = Celery(_project(), task_cls="workers.delivery.base:Task")
+app = Application(_project(), task_cls="workers.delivery.base:Task")
 app.add_defaults(_settings)  # read when first needed: Django's settings import this package
-app.steps["consumer"].add(DeclareTopology)
 app.autodiscover_tasks()
 telemetry.connect(app)
 signals.celeryd_init.connect(prepare_worker)

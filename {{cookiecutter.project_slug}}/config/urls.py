@@ -2,18 +2,17 @@
 
 from importlib.util import find_spec
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 from django.views.generic import TemplateView
 
-from config.settings.applications import PROJECT_APPS
-
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
-    *(path("", include(f"{app}.urls")) for app in PROJECT_APPS if find_spec(f"{app}.urls")),
+    *(path("", include(f"{app}.urls")) for app in settings.PROJECT_APPS if find_spec(f"{app}.urls")),
     # Last: the page that says so when no app answers at the root.
     path("", TemplateView.as_view(template_name="start.html"), name="start"),
 ]

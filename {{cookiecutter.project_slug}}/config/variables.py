@@ -9,6 +9,8 @@ import difflib
 import os
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
@@ -34,20 +36,33 @@ def variable(
     Without `local` and without `default` it must be set everywhere. `test` falls back to `local`.
     """
     values = {"local": local, "test": local if test is None else test}
-    extra = {"values": values, "secret": secret}
+    extra: dict[str, Any] = {"values": values, "secret": secret}
     return Field(description=expected, examples=[example], json_schema_extra=extra, **options)
 
 
-class DevelopmentValues(PydanticBaseSettingsSource):
+class _Values(PydanticBaseSettingsSource):
+    """A source of plain text values, None where it has none."""
+
+    def __call__(self) -> dict[str, Any]:
+        found = ((name, self.get_field_value(field, name)[0]) for name, field in self.settings_cls.model_fields.items())
+        return {name: value for name, value in found if value is not None}
+
+
+class DotenvFile(_Values):
+    """`.env`, parsed once for all sets of variables."""
+
+    def get_field_value(self, _field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Find the value; NAME= means "not set"."""
+        return dotenv().get(field_name.upper()) or None, field_name, False
+
+
+class DevelopmentValues(_Values):
     """The values that hold on a developer's machine and in tests, and never in staging or production."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Find the value for the environment that the stronger sources have named."""
         name = self.current_state.get("environment", "local")
         return _extra(field).get("values", {}).get(name), field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
-        return {name: value for name, value in values.items() if value is not None}
 
 
 class Variables(BaseSettings):
@@ -72,27 +87,18 @@ class Variables(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (replaced by sources of our own)
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources: the nearer to the process, the stronger."""
         sources = [init_settings, env_settings]
         directory = os.environ.get("CREDENTIALS_DIRECTORY")
+        if directory and not os.access(directory, os.R_OK | os.X_OK):
+            raise ImproperlyConfigured(f"CREDENTIALS_DIRECTORY={directory} is not a directory that can be read")
         if directory:
             sources.append(SecretsSettingsSource(settings_cls, secrets_dir=directory))
         sources += [DotenvFile(settings_cls), DevelopmentValues(settings_cls)]
         return tuple(sources)
-
-
-class DotenvFile(PydanticBaseSettingsSource):
-    """`.env`, parsed once for all sets of variables."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        return dotenv().get(field_name.upper()), field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
-        return {name: value for name, value in values.items() if value}
 
 
 @cache
@@ -122,6 +128,11 @@ def load(*kinds: type[Variables]) -> None:
     problems |= _misspelt(kinds)
     if problems:
         raise ImproperlyConfigured(_report(problems))
+
+
+def environments_of(apps: list[str]) -> list[type[Variables]]:
+    """The `Environment` of every app that has an env.py."""
+    return [import_module(f"{app}.env").Environment for app in apps if find_spec(f"{app}.env")]
 
 
 def loaded(kind: type[Kind]) -> Kind:

@@ -3,9 +3,10 @@
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F
@@ -14,8 +15,11 @@ from django.utils import timezone
 from shop import money
 from shop.models import ImportJob, ImportProblem, Product
 
+# Of csv.DictReader: under the key None is what a row has too many, and None is what it lacks.
+Fields = Mapping[Any, Any]
+
 COLUMNS = ("sku", "name", "category", "price")
-SKU = re.compile(r"[A-Z0-9][A-Z0-9-]{2,19}")
+SKU = re.compile(r"^[A-Z0-9][A-Z0-9-]{2,19}$")
 # Rows a transaction: long enough to be quick, short enough that nobody waits for its locks.
 CHUNK = 200
 
@@ -52,18 +56,22 @@ def read(content: bytes) -> Iterator[Row]:
         raise CatalogueError(f"line {reader.line_num}: {error}") from error
 
 
-def _row(line: int, fields: dict[str, str]) -> Row:
+def _row(line: int, fields: Fields) -> Row:
     try:
         return Row(line, _product(fields))
     except ValueError as error:
         return Row(line, None, str(error)[:200])
 
 
-def _product(fields: dict[str, str]) -> Product:
+def _product(fields: Fields) -> Product:
+    if None in fields:
+        raise ValueError(f"more than {len(fields) - 1} fields: is there a comma outside quotes?")
     values = {name: (fields[name] or "").strip() for name in COLUMNS}
     for name, value in values.items():
         if not value:
             raise ValueError(f"{name} is missing")
+        if not value.isprintable():
+            raise ValueError(f"{name} holds characters that cannot be printed: {value!r}")
     if not SKU.fullmatch(values["sku"]):
         raise ValueError(f"sku is not 3 to 20 capitals, digits and hyphens: {values['sku']!r}")
     for name in ("name", "category"):
@@ -81,9 +89,7 @@ def _product(fields: dict[str, str]) -> Product:
 def run_import(job: ImportJob) -> None:
     """Store the rows that are not stored yet."""
     content = bytes(job.content)
-    ImportJob.objects.filter(pk=job.pk).update(
-        state=ImportJob.State.RUNNING, rows_total=sum(1 for _ in read(content))
-    )
+    ImportJob.objects.filter(pk=job.pk).update(state=ImportJob.State.RUNNING, rows_total=sum(1 for _ in read(content)))
     done = job.rows_done
     rows = islice(read(content), done, None)
     while chunk := list(islice(rows, CHUNK)):
@@ -112,14 +118,10 @@ def _store(job: ImportJob, done: int, chunk: list[Row]) -> bool:
             unique_fields=["sku"],
             update_fields=["name", "category", "price_cents"],
         )
-        ImportProblem.objects.bulk_create(
-            ImportProblem(job=job, line=row.line, message=row.problem) for row in bad
-        )
+        ImportProblem.objects.bulk_create(ImportProblem(job=job, line=row.line, message=row.problem) for row in bad)
     return True
 
 
 def finish(job: ImportJob, state: ImportJob.State, message: str = "") -> None:
     """Note how the import ended."""
-    ImportJob.objects.filter(pk=job.pk).update(
-        state=state, message=message[:200], finished_at=timezone.now()
-    )
+    ImportJob.objects.filter(pk=job.pk).update(state=state, message=message[:200], finished_at=timezone.now())

@@ -11,13 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import joblib  # type: ignore[import-untyped]
+import joblib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from sklearn.datasets import load_digits  # type: ignore[import-untyped]
-from sklearn.model_selection import train_test_split  # type: ignore[import-untyped]
-from sklearn.neighbors import KNeighborsClassifier  # type: ignore[import-untyped]
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from sklearn.neighbors import KNeighborsClassifier
 
 from shop import model_file
 
@@ -58,7 +58,7 @@ class Model:
 
 
 def train() -> tuple[Model, Pixels, Answers]:
-    """Train on three quarters of the digits; the last quarter, never seen by the model, comes back with it."""
+    """Train on three quarters of the digits; the last quarter, which it has never seen, comes back too."""
     digits = load_digits()
     seen, unseen, answers, unseen_answers = train_test_split(
         digits.data, digits.target, test_size=0.25, random_state=SEED, stratify=digits.target
@@ -74,7 +74,7 @@ def save(model: Model, path: Path) -> None:
 
 
 def load(path: Path) -> Model:
-    """Load the model, if this process may use it. It is a pickle: only a deployment may write to its folder."""
+    """Load the model. It is a pickle, which can run code: only a deployment may write to its folder."""
     label, file = model_file.opened(path)
     with file:
         return Model(joblib.load(file), label["accuracy"])

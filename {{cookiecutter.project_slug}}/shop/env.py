@@ -1,16 +1,14 @@
 """The shop's own environment variables."""
 
-from pathlib import Path
-
 from pydantic import SecretStr, ValidationInfo, field_validator
 
-from config.env import LOCAL_DIR, Variables, loaded, variable
+from config.env import Variables, loaded, variable
 from config.env import environment as project
 from config.variables import in_production
 
 
 class Environment(Variables):
-    """The API's token, the payment provider, and where the model lies."""
+    """The API's token and the payment provider."""
 
     shop_api_token: SecretStr = variable(
         "32 or more random characters",
@@ -29,9 +27,6 @@ class Environment(Variables):
         example="(random)",
         test="only-for-tests",
         min_length=12,
-    )
-    shop_models_dir: Path = variable(
-        "the folder of trained models", example="/srv/shop/models", default=LOCAL_DIR / "models"
     )
     # Read by create_local_admin, which exists nowhere but on a developer's machine.
     admin_password: SecretStr | None = variable("a password", example="(random)", default=None)
@@ -54,11 +49,6 @@ class Environment(Variables):
     def payment_url(self) -> str:
         """The provider: without a variable it is the sandbox, which has an address locally only."""
         return self.shop_payment_url or f"{project().site_url}/sandbox"
-
-    @property
-    def digits_model(self) -> Path:
-        """The model that reads delivery slips."""
-        return self.shop_models_dir / "digits.model"
 
 
 def environment() -> Environment:

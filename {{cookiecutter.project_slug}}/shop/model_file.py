@@ -9,7 +9,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any, TypedDict
 
+from django.conf import settings
+
 LIBRARY = "scikit-learn"
+
+
+def digits_path() -> Path:
+    """Where the model that reads delivery slips lies: in a folder that the workers of every host see."""
+    return Path(settings.DATA_DIR) / "models" / "digits.model"
 
 
 class ModelRefusedError(Exception):

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from shop.models import Order, OrderLine, Payment, Product, Subscriber
 from shop.tasks.priority import charge
 
-CARD_TOKEN = r"tok_[0-9]{4,16}"
+CARD = r"tok_[0-9]{4,16}"
 MOST_OF_ONE = 99
 MOST_LINES = 50
 

@@ -8,6 +8,9 @@ from shop.env import environment
 from shop.models import Payment
 from workers.http import session
 
+# Too many requests, and what servers say when they or those behind them are down.
+PASSING = {429, 500, 502, 503, 504}
+
 
 class ProviderUnavailableError(Exception):
     """The provider gave no answer that counts: the same request may succeed a moment later."""
@@ -34,7 +37,7 @@ def charge(payment: Payment) -> Answer:
         )
     except (requests.ConnectionError, requests.Timeout, requests.exceptions.RetryError) as error:
         raise ProviderUnavailableError(f"no answer: {type(error).__name__}") from error
-    if response.status_code == requests.codes.too_many_requests or response.status_code >= 500:
+    if response.status_code in PASSING:
         raise ProviderUnavailableError(f"answered {response.status_code}")
     response.raise_for_status()
     answer = response.json()

@@ -13,7 +13,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "charge-forgotten": {
         "task": "shop.tasks.batch.charge_forgotten",
         "schedule": crontab(minute="*/5"),
-        # One that waited until the next is due has nothing left to do: they must not pile up behind an import.
+        # Done by the next one if it waited that long: they must not pile up behind an import.
         "options": {"expires": 290},
     },
 }

@@ -2,17 +2,21 @@
 
 import re
 import struct
-
-from django.core.files.uploadedfile import UploadedFile
+from typing import TYPE_CHECKING, TypeAlias
 
 from shop.models import DeliverySlip, ImportJob
 from shop.tasks.batch import import_catalogue
 from shop.tasks.ml import read_slip
 
+if TYPE_CHECKING:
+    from django.core.files.uploadedfile import UploadedFile
+
 MIB = 1024 * 1024
 LARGEST_CATALOGUE = 5 * MIB
 LARGEST_SLIP = MIB // 4
 LONGEST_SIDE = 4000
+Upload: TypeAlias = "UploadedFile[bytes]"
+HEADER = 24  # bytes of a PNG up to and with its width and height
 PNG = b"\x89PNG\r\n\x1a\n"
 NUMBER = re.compile(r"[0-9]{1,12}")
 
@@ -25,7 +29,7 @@ class UploadError(Exception):
         self.field = field
 
 
-def accept_catalogue(file: UploadedFile) -> ImportJob:
+def accept_catalogue(file: Upload) -> ImportJob:
     """Keep a catalogue and have it imported."""
     content = _content(file, LARGEST_CATALOGUE)
     job = ImportJob.objects.create(name=_name(file), content=content)
@@ -33,7 +37,7 @@ def accept_catalogue(file: UploadedFile) -> ImportJob:
     return job
 
 
-def accept_slip(file: UploadedFile, expected: str = "") -> DeliverySlip:
+def accept_slip(file: Upload, expected: str = "") -> DeliverySlip:
     """Keep the picture of a delivery slip and have it read."""
     content = _content(file, LARGEST_SLIP)
     _check_picture(content)
@@ -44,23 +48,23 @@ def accept_slip(file: UploadedFile, expected: str = "") -> DeliverySlip:
     return slip
 
 
-def _content(file: UploadedFile, largest: int) -> bytes:
+def _content(file: Upload, largest: int) -> bytes:
     size = file.size or 0
     if not size:
         raise UploadError("the file is empty")
     if size > largest:
         raise UploadError(f"the file has {size / MIB:.1f} MiB; {largest / MIB:g} MiB are allowed")
-    return file.read()
+    return bytes(file.read())
 
 
-def _name(file: UploadedFile) -> str:
-    return (file.name or "unnamed")[-120:]
+def _name(file: Upload) -> str:
+    return "".join(filter(str.isprintable, file.name or "unnamed"))[-120:]
 
 
 def _check_picture(content: bytes) -> None:
-    """Look at the header only: a small file can unpack to gigabytes, and the web must not be what unpacks it."""
-    if len(content) < 24 or not content.startswith(PNG):
+    """Look at the header only: a small file can unpack to gigabytes, and not in the web."""
+    if len(content) < HEADER or not content.startswith(PNG):
         raise UploadError("the file is no PNG picture")
-    width, height = struct.unpack(">II", content[16:24])
+    width, height = struct.unpack(">II", content[16:HEADER])
     if not (0 < width <= LONGEST_SIDE and 0 < height <= LONGEST_SIDE):
         raise UploadError(f"the picture has {width} x {height} pixels; {LONGEST_SIDE} a side are allowed")

@@ -2,7 +2,12 @@
 
 `connect(app)` is called once, where the Celery app is made. Every process that has the app is then set up alike: the
 web, beat, a worker and its children, also those that are spawned and import everything anew.
+
+OpenTelemetry and Sentry are imported only where they have somewhere to send to: what is not configured costs neither
+memory nor time.
 """
+
+# ruff: noqa: PLC0415
 
 from celery import Celery
 
@@ -10,16 +15,30 @@ from config.env import environment
 from telemetry import logs
 
 
-def connect(app: Celery) -> None:
-    """Connect all three to Celery's signals; traces and error reports only where they have somewhere to go."""
-    env = environment()
+def connect(_app: Celery) -> None:
+    """Connect all three to Celery's signals."""
     logs.connect()
-    # Imported here: what is not configured costs neither memory nor time.
-    if env.otel_exporter_otlp_endpoint:
-        from telemetry import tracing  # noqa: PLC0415
+    if environment().otel_exporter_otlp_endpoint:
+        from telemetry import tracing
 
         tracing.connect()
-    if env.sentry_dsn:
-        from telemetry import errors  # noqa: PLC0415
+    if environment().sentry_dsn:
+        from telemetry import errors
 
-        errors.connect(app)
+        errors.connect()
+
+
+def start_web() -> None:
+    """Trace a web process that has just been forked."""
+    if environment().otel_exporter_otlp_endpoint:
+        from telemetry import tracing
+
+        tracing.start_web()
+
+
+def stop_web() -> None:
+    """Send the last spans of a web process."""
+    if environment().otel_exporter_otlp_endpoint:
+        from telemetry import tracing
+
+        tracing.stop()

@@ -8,6 +8,7 @@ import logging
 import logging.config
 import os
 import sys
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -17,15 +18,19 @@ from django.http import HttpResponseBase
 from django_structlog.celery import signals as task_signals
 from django_structlog.celery.receivers import CeleryReceiver
 from django_structlog.signals import bind_extra_request_finished_metadata, update_failure_response
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
-from config.env import Environment
+from config.env import Environment, environment
 from workers.process import group_name
 
 PROBES = ("/healthz", "/readyz")
 # What a task inherits from whoever sent it; the sender's own task, queue and retries would be wrong there.
-INHERITED = ("request_id", "user_id", "parent_task_id")
+INHERITED = ("request_id", "parent_task_id")
 ACCESS_FIELDS = ("method", "path", "status", "bytes", "duration_ms", "request_id")
+
+# Who brings handlers of its own; an empty list takes them away.
+ONLY_ROOT: dict[str, Any] = {"handlers": [], "propagate": True}
+OWN_HANDLERS = ("django", "django.server", "gunicorn.access", "gunicorn.error", "multiprocessing")
 
 # Who is told to be quieter than LOG_LEVEL, because another line already says it.
 QUIET = {
@@ -33,38 +38,45 @@ QUIET = {
     "celery.worker.strategy": "WARNING",  # task_started
     "django.request": "ERROR",  # the access log has the 4xx
     "django_structlog.middlewares.request": "CRITICAL",  # the access log, and django.request for exceptions
-    "tornado.access": "WARNING",
+    "flower.command": "WARNING",  # a list of all tasks
+    "flower.inspector": "ERROR",  # workers that have not started yet
+    "kombu.mixins": "WARNING",  # where Flower connected to
+    "multiprocessing": "WARNING",  # "child process 123 calling self.run()"
 }
 
-SHARED: tuple[Processor, ...] = (
-    structlog.contextvars.merge_contextvars,
-    structlog.stdlib.add_log_level,
-    structlog.stdlib.add_logger_name,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-    structlog.stdlib.ExtraAdder(allow=ACCESS_FIELDS),  # not all extras: Celery's hold the arguments of tasks
-)
 
+class LineFilter(logging.Filter):
+    """Drops lines that say nothing new, and turns gunicorn's access line into fields.
 
-class FailedTaskFilter(logging.Filter):
-    """Drops Celery's line about a failed task, which shows its arguments: task_failed has the same exception."""
+    It sits on the handler: a second configuration makes handlers anew, while loggers keep the filters they have.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Keep what is not about a task's own exception: internal errors, rejected messages."""
-        data = getattr(record, "data", None)
-        return not (isinstance(data, dict) and data.get("description") == "raised unexpected")
+        """Whether the line is written."""
+        if record.name == "gunicorn.access":
+            access = _read_access(record)
+            return not (access["path"] in PROBES and access["status"] == HTTPStatus.OK)
+        if record.name == "django.request":  # not_ready has said which component it was
+            return getattr(record.__dict__.get("request"), "path", "") not in PROBES
+        if record.name == "celery.app.trace":  # task_failed has the exception; this line would show the arguments
+            return bool(record.__dict__.get("data", {}).get("description") != "raised unexpected")
+        return True
 
 
-class AccessFilter(logging.Filter):
-    """Turns gunicorn's access line into fields, and drops those of the probes that found nothing wrong."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Read the fields from gunicorn's atoms; the query string stays out, it may hold a token."""
-        atoms: dict[str, Any] = record.args if isinstance(record.args, dict) else {}
-        record.msg, record.args = "request", ()
-        record.method, record.path, record.status = atoms.get("m"), atoms.get("U"), int(atoms.get("s") or 0)
-        record.bytes, record.duration_ms = atoms.get("B"), round(atoms.get("D", 0) / 1000, 1)
-        record.request_id = atoms.get("{x-request-id}o")
-        return not (record.path in PROBES and record.status == 200)  # noqa: PLR2004
+def _read_access(record: logging.LogRecord) -> dict[str, Any]:
+    """Read the fields from gunicorn's atoms; the query string stays out, it may hold a token."""
+    atoms: dict[str, Any] = record.args if isinstance(record.args, dict) else {}
+    fields = {
+        "method": atoms["m"],
+        "path": atoms["U"],
+        "status": int(atoms["s"]),
+        "bytes": atoms["B"],
+        "duration_ms": round(atoms["D"] / 1000, 1),
+        "request_id": atoms.get("{x-request-id}o"),
+    }
+    record.msg, record.args = "request", ()
+    record.__dict__.update(fields)
+    return fields
 
 
 def django_logging(env: Environment) -> dict[str, Any]:
@@ -72,24 +84,41 @@ def django_logging(env: Environment) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"access": {"()": AccessFilter}, "failed_task": {"()": FailedTaskFilter}},
+        "filters": {"lines": {"()": LineFilter}},
         "formatters": {
             "lines": {
                 "()": structlog.stdlib.ProcessorFormatter,
-                "foreign_pre_chain": list(SHARED),
+                "foreign_pre_chain": _shared(env),
                 "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(env)],
             }
         },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines", "filters": ["lines"]}},
         "root": {"handlers": ["stderr"], "level": env.log_level},
         "loggers": {
-            # Django and gunicorn bring handlers of their own; an empty list takes them away.
-            **{name: {"handlers": [], "propagate": True} for name in ("django", "django.server", "gunicorn.error")},
-            "gunicorn.access": {"handlers": [], "propagate": True, "filters": ["access"]},
             **{name: {"level": level} for name, level in QUIET.items()},
-            "celery.app.trace": {"level": QUIET["celery.app.trace"], "filters": ["failed_task"]},
+            **{name: {**ONLY_ROOT, "level": QUIET.get(name, env.log_level)} for name in OWN_HANDLERS},
         },
     }
+
+
+def _shared(env: Environment) -> list[Processor]:
+    """What every line passes through, whoever wrote it."""
+    console = env.log_format == "console"
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console),
+        structlog.stdlib.ExtraAdder(allow=ACCESS_FIELDS),  # not all: Celery's hold the arguments of tasks
+        _one_line,
+    ]
+
+
+def _one_line(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Join the lines of a warning: it comes with its source code."""
+    if event.get("logger") == "py.warnings":
+        event["event"] = " ".join(str(event["event"]).split())
+    return event
 
 
 def _renderers(env: Environment) -> list[Processor]:
@@ -109,7 +138,7 @@ def configure(options: dict[str, Any]) -> None:
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
-            *SHARED,
+            *_shared(environment()),
             structlog.stdlib.PositionalArgumentsFormatter(),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
@@ -133,6 +162,7 @@ def connect() -> None:
     """
     _receiver.connect_worker_signals()
     signals.setup_logging.connect(_configure_worker)
+    signals.celeryd_after_setup.connect(_configure_spawned)
     signals.task_postrun.connect(_forget_task)
     task_signals.modify_context_before_task_publish.connect(_pass_on)
     task_signals.bind_extra_task_metadata.connect(_bind_task)
@@ -143,6 +173,11 @@ def connect() -> None:
 def _configure_worker(**_: object) -> None:
     """Keep Celery from setting up its own loggers, in workers, beat and spawned children."""
     configure(settings.LOGGING)
+
+
+def _configure_spawned(**_: object) -> None:
+    """Keep billiard from giving each spawned child a handler of its own; Celery sets this just before."""
+    os.environ["_MP_FORK_LOGLEVEL_"] = ""
 
 
 def _pass_on(context: dict[str, Any], **_: object) -> None:

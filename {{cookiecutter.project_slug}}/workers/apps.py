@@ -6,10 +6,11 @@ from django.apps import AppConfig
 
 
 class WorkersConfig(AppConfig):
-    """Makes the Celery application before any app's tasks are imported, so that `shared_task` binds to it in every process."""
+    """Makes the Celery application before any app's tasks: `shared_task` binds to it in every process."""
 
     name = "workers"
 
     def ready(self) -> None:
+        """Import what must exist before the first task."""
         import_module("config.celery")
         import_module("workers.checks")

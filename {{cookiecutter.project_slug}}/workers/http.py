@@ -1,6 +1,6 @@
 """The HTTP client for tasks: pooled, with time-outs, and with bounded retries.
 
-The pools of threads and greenlets enforce no soft limit on a task that waits for a server (trap 21): here the wait ends.
+Threads and greenlets have no soft time limit that would end a task's wait for a server (trap 21): here the wait ends.
 """
 
 import os
@@ -15,13 +15,20 @@ from urllib3.util import Retry
 CONNECT_TIMEOUT: Final = 3.05
 #: Seconds between two bytes of an answer.
 READ_TIMEOUT: Final = 10.0
-#: Connections kept to one host; above the slots of any one process but a gevent worker, which opens more and drops them.
+#: Connections kept to one host; a gevent worker with more slots opens more and drops them afterwards.
 POOL_SIZE: Final = 50
 
-#: Connections that broke before an answer are tried again, up to 3 times within a second. An answer is never retried here,
-#: whatever its status: back-off of minutes belongs to the task, which frees its slot meanwhile.
+#: Connections that cannot be opened are tried again, up to 3 times within about a second. An answer is never retried
+#: here, whatever its status: back-off of minutes belongs to the task, which frees its slot meanwhile.
 RETRIES: Final = Retry(
-    total=3, connect=3, read=0, status=0, other=0, backoff_factor=0.2, backoff_jitter=0.2, raise_on_status=False
+    total=3,
+    connect=3,
+    read=0,
+    status=0,
+    other=0,
+    backoff_factor=0.2,
+    backoff_jitter=0.2,
+    raise_on_status=False,
 )
 
 

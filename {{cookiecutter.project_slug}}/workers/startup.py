@@ -32,6 +32,4 @@ def task_problems(app: Celery, loaded: Loaded) -> list[Problem]:
     """What the registered tasks of `app` and the topology disagree about, with the places in the file."""
     autodiscover_modules("tasks")  # not the loader's way: it runs all system checks, and this is one of them
     app.finalize()
-    return [loaded.placed(problem) for problem in check_tasks(loaded.topology, app.tasks)]
-
-
+    return [loaded.placed(problem) for problem in check_tasks(loaded.topology, dict(app.tasks))]

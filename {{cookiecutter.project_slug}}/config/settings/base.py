@@ -2,11 +2,18 @@
 
 import tomllib
 
-from config.env import BASE_DIR, Environment, environment, load
-from config.settings.applications import PROJECT_APPS, environments_of
+import django_stubs_ext
+
+from config.env import BASE_DIR, Environment, environment, environments_of, load
 from config.settings.cache import cache_options
 from config.settings.database import database_options
 from telemetry.logs import django_logging
+
+# The project's own apps. The one line outside an app that names it: its urls.py, env.py, schedule.py and tasks/ are
+# found by their names.
+PROJECT_APPS = ["shop"]
+
+django_stubs_ext.monkeypatch()  # ModelAdmin[Order] and the like work at run time as they do for the type checker
 
 # All of them at once, so that one report names everything that is missing.
 load(Environment, *environments_of(PROJECT_APPS))
@@ -73,6 +80,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": cache_options(_env)}
 LOGGING_CONFIG = "telemetry.logs.configure"
 LOGGING = django_logging(_env)
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False  # addresses and users are personal data, and the
+DJANGO_STRUCTLOG_USER_ID_FIELD = None  # user would be a query for every request that needs none
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

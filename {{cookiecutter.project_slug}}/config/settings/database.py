@@ -29,7 +29,12 @@ def _sqlite(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _postgresql(options: dict[str, Any], env: Environment) -> dict[str, Any]:
-    own: dict[str, Any] = {"connect_timeout": 5}  # seconds; libpq waits for ever otherwise
+    own: dict[str, Any] = {
+        "connect_timeout": 5,  # seconds; libpq waits for ever otherwise
+        "keepalives_idle": 30,  # a server that vanished is noticed within a minute, not after two hours
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+    }
     if env.tls_ca_file:
         own |= {"sslmode": "verify-full", "sslrootcert": str(env.tls_ca_file)}
     elif options["HOST"] and not options["HOST"].startswith("/") and not is_loopback(options["HOST"]):

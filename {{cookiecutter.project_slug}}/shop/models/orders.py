@@ -23,7 +23,7 @@ class Order(models.Model):
     state = models.CharField(max_length=10, choices=State, default=State.PLACED)
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
     confirmed_at = models.DateTimeField(null=True, blank=True)
-    # The customer's Idempotency-Key, and what was asked under it: the same key for another order is a mistake.
+    # The customer's Idempotency-Key, and what was asked under it: another order under it is a mistake.
     idempotency_key = models.CharField(max_length=64, unique=True)
     request_digest = models.CharField(max_length=64)
 

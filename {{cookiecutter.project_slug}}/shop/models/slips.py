@@ -40,7 +40,7 @@ class DeliverySlip(models.Model):
     @property
     def unsure(self) -> bool:
         """Whether a person has to look: nearly all misread slips are among these."""
-        return self.state == self.State.UNREADABLE or self.confidence < SURE
+        return self.finished and self.confidence < SURE
 
     @property
     def correct(self) -> bool | None:

@@ -1,4 +1,4 @@
-"""Long and heavy: imports and reports."""
+"""Long and heavy: imports and sales."""
 
 from datetime import date, datetime, timedelta
 
@@ -6,17 +6,18 @@ from celery import chord, shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 from django.utils import timezone
 
-from shop import catalogue, reports
+from shop import catalogue, sales
 from shop.models import ImportJob, Payment, Report
 from shop.tasks.priority import charge
+from workers.delivery.base import Task
 
 FORGOTTEN_AFTER = timedelta(minutes=5)
 GIVEN_UP_AFTER = timedelta(days=1)
 
 
-@shared_task(public_arguments=("job_id",))
+@shared_task(base=Task, public_arguments=("job_id",))
 def import_catalogue(job_id: int) -> None:
-    """Bring an uploaded catalogue into the shop, chunk by chunk; a second run goes on where the first stopped."""
+    """Bring an uploaded catalogue into the shop, in chunks; a second run goes on where the first stopped."""
     job = ImportJob.objects.get(pk=job_id)
     if job.finished:
         return
@@ -30,37 +31,37 @@ def import_catalogue(job_id: int) -> None:
         import_catalogue.delay(job_id=job_id)
 
 
-@shared_task(public_arguments=("day",))
+@shared_task(base=Task, public_arguments=("day",))
 def nightly_report(day: str | None = None) -> None:
-    """Build the report of a day (yesterday, unless told), a part at a time on as many workers as there are."""
+    """Build the report of a day (yesterday, unless told), its parts side by side."""
     of = date.fromisoformat(day) if day else timezone.localdate() - timedelta(days=1)
     report, _ = Report.objects.update_or_create(day=of, defaults={"state": Report.State.BUILDING})
-    # A chord: the parts run side by side, and `combine_report` gets all their results when the last one is done.
-    parts = [report_part.s(start=start.isoformat(), end=end.isoformat()) for start, end in reports.windows(of)]
-    # Without on_error a failed part would leave the report "building" for ever: the body is simply not run.
+    # A chord: `combine_report` gets the results of all parts when the last one is done, in their order.
+    parts = [report_part.s(start=start.isoformat(), end=end.isoformat()) for start, end in sales.windows(of)]
+    # Without on_error a failed part leaves the report "building" for ever: the body is simply not run.
     chord(parts, combine_report.s(report_id=report.pk).on_error(fail_report.s(report_id=report.pk))).delay()
 
 
-# The chord's body needs the results, which every other task here ignores: storing them costs a round trip each.
-@shared_task(public_arguments=("start", "end"), ignore_result=False)
-def report_part(start: str, end: str) -> reports.Part:
+# The chord's body needs the results, which all other tasks ignore: storing one costs a round trip.
+@shared_task(base=Task, public_arguments=("start", "end"), ignore_result=False)
+def report_part(start: str, end: str) -> sales.Part:
     """Add up the sales between two moments."""
-    return reports.add_up(datetime.fromisoformat(start), datetime.fromisoformat(end))
+    return sales.add_up(datetime.fromisoformat(start), datetime.fromisoformat(end))
 
 
-@shared_task(public_arguments=("report_id",))
-def combine_report(parts: list[reports.Part], report_id: int) -> None:
+@shared_task(base=Task, public_arguments=("report_id",))
+def combine_report(parts: list[sales.Part], report_id: int) -> None:
     """Store the report of which these are the parts."""
-    reports.store(report_id, parts)
+    sales.store(report_id, parts)
 
 
-@shared_task(public_arguments=("report_id",))
+@shared_task(base=Task, public_arguments=("report_id",))
 def fail_report(report_id: int) -> None:
     """Say that a part of the report failed; asking for it again builds it anew."""
     Report.objects.filter(pk=report_id).update(state=Report.State.FAILED, finished_at=timezone.now())
 
 
-@shared_task
+@shared_task(base=Task)
 def charge_forgotten() -> None:
     """Charge what has been pending for minutes: its task ran out of tries, or was lost.
 

@@ -10,13 +10,15 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from shop.models import Newsletter, NewsletterPart, Order, Subscriber
+from workers.delivery.base import Task
 
-# A message for each subscriber costs more to publish than the letter; one for all of them would run for an hour
-# and start from the top after a crash.
+# A message for each subscriber costs more to publish than the letter; one for all of them runs for an hour,
+# and starts from the top after a crash.
 CHUNK = 50
 
 
 @shared_task(
+    base=Task,
     public_arguments=("order_id",),
     autoretry_for=(SMTPException, OSError),
     retry_backoff=5,
@@ -40,7 +42,7 @@ def _confirm(order: Order) -> None:
     mail.send_mail(f"Your order {order.short_id}", body, None, [order.email])
 
 
-@shared_task(public_arguments=("newsletter_id",))
+@shared_task(base=Task, public_arguments=("newsletter_id",))
 def newsletter(newsletter_id: int) -> None:
     """Divide the subscribers into chunks and send a task for each."""
     ids = list(Subscriber.objects.order_by("pk").values_list("pk", flat=True))
@@ -53,13 +55,11 @@ def newsletter(newsletter_id: int) -> None:
 
 def _send_parts(newsletter_id: int, ids: list[int]) -> None:
     for start in range(0, len(ids), CHUNK):
-        part = NewsletterPart.objects.create(
-            newsletter_id=newsletter_id, subscriber_ids=ids[start : start + CHUNK]
-        )
+        part = NewsletterPart.objects.create(newsletter_id=newsletter_id, subscriber_ids=ids[start : start + CHUNK])
         send_part.delay(part_id=part.pk)
 
 
-@shared_task(public_arguments=("part_id",))
+@shared_task(base=Task, public_arguments=("part_id",))
 def send_part(part_id: int) -> None:
     """Write to the subscribers of one part.
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 from celery import shared_task
 from django.utils import timezone
 
-from shop.env import environment
+from shop import model_file
 from shop.models import DeliverySlip
+from workers.delivery.base import Task
 
 if TYPE_CHECKING:
     from shop.digits import Model
@@ -17,15 +18,15 @@ if TYPE_CHECKING:
 def model() -> "Model":
     """Load the model once a child: it stays until the child is recycled."""
     # Here and not at the top, which the web and every other worker import: scikit-learn costs 100 MB.
-    from shop import digits
+    from shop import digits  # noqa: PLC0415
 
-    return digits.load(environment().digits_model)
+    return digits.load(model_file.digits_path())
 
 
-@shared_task(public_arguments=("slip_id",))
+@shared_task(base=Task, public_arguments=("slip_id",))
 def read_slip(slip_id: int) -> None:
     """Read the number on a delivery slip; reading it twice does no harm."""
-    from shop import digits
+    from shop import digits  # noqa: PLC0415
 
     slip = DeliverySlip.objects.get(pk=slip_id)
     try:

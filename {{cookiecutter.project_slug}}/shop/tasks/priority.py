@@ -7,9 +7,11 @@ from django.utils import timezone
 from shop import payments
 from shop.models import Order, Payment
 from shop.tasks.default import send_confirmation
+from workers.delivery.base import Task
 
 
 @shared_task(
+    base=Task,
     # Ids tell nobody anything; what is not listed is redacted in logs, events and Flower.
     public_arguments=("payment_id",),
     # Below the group's limits: 3 s to connect and 10 s to answer are all that it can need.
@@ -44,8 +46,6 @@ def _settle(payment: Payment, answer: payments.Answer) -> None:
             return
         # A declined card is an answer, not an error: nothing to retry.
         paid = answer.state == Payment.State.SUCCEEDED
-        Order.objects.filter(pk=payment.order_id).update(
-            state=Order.State.PAID if paid else Order.State.DECLINED
-        )
+        Order.objects.filter(pk=payment.order_id).update(state=Order.State.PAID if paid else Order.State.DECLINED)
         if paid:
             send_confirmation.delay(order_id=str(payment.order_id))

@@ -1,1 +1,1 @@
-"""What the web answers: pages for people, JSON for programs, and a sandbox that plays the payment provider."""
+"""What the web answers: pages for people, JSON for programs, a sandbox that plays the payment provider."""

@@ -7,7 +7,6 @@ from secrets import compare_digest
 from typing import Concatenate, ParamSpec, TypeVar
 from uuid import UUID, uuid4
 
-from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -19,17 +18,17 @@ from shop.views import inputs, states
 from shop.views.inputs import RefusedError
 
 Arguments = ParamSpec("Arguments")
-Kind = TypeVar("Kind", bound=Model)
+Kind = TypeVar("Kind", Order, ImportJob, DeliverySlip, Newsletter, Report)
 View = Callable[Concatenate[HttpRequest, Arguments], HttpResponse]
 
 
 def endpoint(method: str) -> Callable[[View[Arguments]], View[Arguments]]:
-    """Make a view an endpoint: one method, a token instead of cookies, and refusals as JSON."""
+    """Make a view an endpoint: one method, a token instead of cookies, refusals as JSON."""
 
     def decorate(view: View[Arguments]) -> View[Arguments]:
         @csrf_exempt
         @wraps(view)
-        def answer(request: HttpRequest, *args: Arguments.args, **kwargs: Arguments.kwargs) -> HttpResponse:
+        def answer(request: HttpRequest, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> HttpResponse:
             try:
                 _check(request, method)
                 return view(request, *args, **kwargs)
@@ -52,10 +51,10 @@ def _check(request: HttpRequest, method: str) -> None:
 
 
 def _found(kind: type[Kind], number: int | UUID) -> Kind:
-    thing = kind._default_manager.filter(pk=number).first()
-    if thing is None:
-        raise RefusedError({"address": f"there is no {kind._meta.verbose_name} {number}"}, 404)
-    return thing
+    try:
+        return kind.objects.get(pk=number)
+    except kind.DoesNotExist as error:
+        raise RefusedError({"address": f"there is no {kind.__name__} {number}"}, 404) from error
 
 
 @endpoint("POST")
@@ -125,7 +124,7 @@ def newsletter_sent(_request: HttpRequest, number: int) -> JsonResponse:
 @endpoint("POST")
 def start_report(request: HttpRequest) -> JsonResponse:
     """Build the report of a day; of today, unless told."""
-    report = reports.request(inputs.body(request, inputs.ReportInput).day)
+    report = reports.ask_for(inputs.body(request, inputs.ReportInput).day)
     return JsonResponse(states.report_state(report), status=202)
 
 

@@ -5,14 +5,15 @@ from datetime import date
 from typing import Annotated, TypeVar
 
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.core.files.uploadedfile import UploadedFile
 from django.core.validators import validate_email
 from django.http import HttpRequest
 from django.utils import timezone
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
-from shop.orders import CARD_TOKEN, MOST_LINES, MOST_OF_ONE, Wanted
+from shop.catalogue import SKU
+from shop.orders import CARD, MOST_LINES, MOST_OF_ONE, Wanted
+from shop.uploads import Upload
 
 KEY = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
@@ -43,7 +44,7 @@ class Input(BaseModel):
 class Line(Input):
     """So many of one product."""
 
-    sku: str = Field(min_length=1, max_length=20)
+    sku: str = Field(pattern=SKU.pattern)
     quantity: int = Field(ge=1, le=MOST_OF_ONE)
 
 
@@ -52,7 +53,7 @@ class OrderInput(Input):
 
     email: Annotated[str, Field(max_length=254), AfterValidator(_email)]
     lines: list[Line] = Field(min_length=1, max_length=MOST_LINES)
-    card_token: str = Field(pattern=f"^{CARD_TOKEN}$")
+    card_token: str = Field(pattern=f"^{CARD}$")
     newsletter: bool = False
 
     @field_validator("lines")
@@ -71,8 +72,8 @@ class OrderInput(Input):
 class NewsletterInput(Input):
     """The body of POST /api/newsletters."""
 
-    subject: str = Field(min_length=1, max_length=120, pattern=r"^[^\r\n]*$")
-    body: str = Field(min_length=1, max_length=20_000)
+    subject: str = Field(min_length=1, max_length=120, pattern=r"^[^\r\n\x00]*$")
+    body: str = Field(min_length=1, max_length=20_000, pattern=r"^[^\x00]*$")
 
 
 class ReportInput(Input):
@@ -104,11 +105,11 @@ def idempotency_key(request: HttpRequest) -> str | None:
     """Read the key under which a request counts once."""
     key = request.headers.get("Idempotency-Key")
     if key is not None and not KEY.fullmatch(key):
-        raise RefusedError({"header Idempotency-Key": "it is not 8 to 64 letters, digits, dots, hyphens, underscores"})
+        raise RefusedError({"header Idempotency-Key": "it is not 8 to 64 of: letters, digits, . _ -"})
     return key
 
 
-def uploaded(request: HttpRequest) -> UploadedFile:
+def uploaded(request: HttpRequest) -> Upload:
     """Find the uploaded file."""
     file = request.FILES.get("file")
     if file is None:

@@ -1,8 +1,8 @@
 """A payment provider to develop against: shop/urls.py has it under local and test settings only.
 
-It does what a real one does to its customers: it is now and then unavailable or slow, declines cards, and charges
-once however often it is asked under one Idempotency-Key. What it does depends on the key alone, so a run can be
-repeated.
+It does what a real one does to its customers: it is now and then unavailable or slow, declines cards, and
+charges once however often it is asked under one Idempotency-Key. What it does depends on the key alone, so a
+run can be repeated.
 """
 
 import hashlib

@@ -2,9 +2,14 @@
 
 from typing import Any
 
+from django.db.models import Count, F, Q
 from django.urls import reverse
 
 from shop.models import DeliverySlip, ImportJob, Newsletter, Order, Report
+from shop.models.slips import SURE
+
+KNOWN = ~Q(state=DeliverySlip.State.WAITING) & ~Q(expected="")
+UNSURE = Q(state=DeliverySlip.State.UNREADABLE) | Q(state=DeliverySlip.State.READ, confidence__lt=SURE)
 
 
 def order_state(order: Order) -> dict[str, Any]:
@@ -73,3 +78,22 @@ def report_state(report: Report) -> dict[str, Any]:
         "orders": report.orders,
         "revenue_cents": report.revenue_cents,
     }
+
+
+def slips_state() -> dict[str, Any]:
+    """All slips together."""
+    slips = DeliverySlip.objects.aggregate(
+        total=Count("pk"),
+        waiting=Count("pk", filter=Q(state=DeliverySlip.State.WAITING)),
+        unsure=Count("pk", filter=UNSURE),
+        known=Count("pk", filter=KNOWN),
+        correct=Count("pk", filter=KNOWN & Q(digits=F("expected"))),
+        slipped=Count("pk", filter=KNOWN & ~UNSURE & ~Q(digits=F("expected"))),
+    )
+    return {**slips, "read": slips["total"] - slips["waiting"], "finished": not slips["waiting"]}
+
+
+def reports_state() -> dict[str, Any]:
+    """All reports together."""
+    building = Report.objects.filter(state=Report.State.BUILDING).count()
+    return {"building": building, "finished": not building}

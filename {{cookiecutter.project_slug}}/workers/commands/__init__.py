@@ -5,6 +5,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config.env import select_settings
 from workers.commands.check import check
+from workers.commands.docs import docs
 from workers.commands.output import REFUSED, refuse
 from workers.commands.run import run
 from workers.commands.show import show
@@ -31,5 +32,5 @@ def main() -> None:
     """The worker groups of this project: what they are, whether they would run, and running them."""
 
 
-for command in (check, show, run, up):
+for command in (check, show, run, up, docs):
     main.add_command(command)

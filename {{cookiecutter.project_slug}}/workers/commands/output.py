@@ -30,4 +30,4 @@ def refuse(reasons: Sequence[str], codes: Sequence[str] = ()) -> NoReturn:
 
 def print_json(data: Any) -> None:
     """Print `data` for a program: two spaces, no colour."""
-    print(json.dumps(data, indent=2, default=str))
+    stdout.out(json.dumps(data, indent=2, default=str))

@@ -14,9 +14,13 @@ from workers.topology.rules import IGNORED, LOCAL_ENVIRONMENTS
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("group")
-@click.option("--solo", is_flag=True, help="One task at a time in the main process, for a debugger; local settings only.")
+@click.option(
+    "--solo",
+    is_flag=True,
+    help="One task at a time in the main process, for a debugger; local settings only.",
+)
 @click.argument("more", nargs=-1, type=click.UNPROCESSED)
-def run(group: str, solo: bool, more: tuple[str, ...]) -> None:
+def run(*, group: str, solo: bool, more: tuple[str, ...]) -> None:
     """Become the worker of GROUP. What follows `--` goes to `celery worker` as it stands."""
     loaded = load()
     if group not in loaded.topology.groups:
@@ -29,6 +33,8 @@ def run(group: str, solo: bool, more: tuple[str, ...]) -> None:
 
 def _debugged(loaded: Loaded, name: str) -> Group:
     if loaded.environment not in LOCAL_ENVIRONMENTS:
-        refuse([f"--solo is refused in {loaded.environment}: the solo pool runs long tasks twice; debug on a local run"])
+        refuse(
+            [f"--solo is refused in {loaded.environment}: the solo pool runs long tasks twice; debug on a local run"]
+        )
     unlimited = dict.fromkeys(IGNORED["solo"])  # a debugger needs no time limit
     return loaded.topology.groups[name].model_copy(update={**unlimited, "pool": "solo", "concurrency": 1})

@@ -38,7 +38,7 @@ WIDE: Final = 110
 @click.argument("group", required=False)
 @click.option("--environment", "-e", help="With the sizes of this environment instead of the current one.")
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON, with every derived value.")
-def show(group: str | None, environment: str | None, as_json: bool) -> None:
+def show(*, group: str | None, environment: str | None, as_json: bool) -> None:
     """Show all groups, or one GROUP with every derived value and where it comes from."""
     loaded = load(environment=environment)
     if group and group not in loaded.topology.groups:
@@ -89,7 +89,9 @@ def _print_group(loaded: Loaded, name: str) -> None:
     for derived in describe_group(loaded.topology, name):
         table.add_row(derived.name, _plain(derived), Text(derived.source, style="dim"))
     stdout.print(table, soft_wrap=False)
-    multi = multi_arguments("start", loaded.topology, pid_dir=PurePath("/run/celery"), log_dir=PurePath("/var/log/celery"))
+    multi = multi_arguments(
+        "start", loaded.topology, pid_dir=PurePath("/run/celery"), log_dir=PurePath("/var/log/celery")
+    )
     own = [argument for argument in multi if f":{name}" in argument]
     stdout.print(Text.assemble(("celery multi  ", "bold"), shlex.join(own)))
 

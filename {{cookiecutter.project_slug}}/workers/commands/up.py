@@ -12,8 +12,8 @@ import click
 from config.env import Environment, environment
 from workers.commands.output import refuse, stdout
 from workers.derive.local_processes import local_processes
-from workers.local.preflight import CannotStart, check_disk, check_ports, only_run
-from workers.local.redis_server import NoRedisServer, embedded_redis
+from workers.local.preflight import CannotStartError, check_disk, check_ports, only_run
+from workers.local.redis_server import NoRedisServerError, embedded_redis
 from workers.local.runner import DrainingManager
 from workers.topology import Topology, load
 from workers.topology.budgets import stop_timeout
@@ -34,9 +34,11 @@ def up() -> None:
         refuse([f"`workers up` is for ENVIRONMENT=local; this is {loaded.environment}, where systemd runs the groups"])
     os.chdir(ROOT)
     LOCAL.mkdir(exist_ok=True)
+    if stdout.is_terminal:
+        os.environ["FORCE_COLOR"] = "1"  # the processes write into our pipe, not to the terminal
     try:
         sys.exit(_run(loaded.topology, env))
-    except (CannotStart, NoRedisServer) as error:
+    except (CannotStartError, NoRedisServerError) as error:
         refuse([str(error)])
 
 
@@ -68,10 +70,14 @@ def _prepare(topology: Topology) -> None:
             [sys.executable, "manage.py", *shlex.split(command)], capture_output=True, text=True, check=False
         )
         if done.returncode:
-            raise CannotStart(f"`manage.py {command}` failed (local.prepare in workers.yml):\n{done.stdout}{done.stderr}")
+            raise CannotStartError(
+                f"`manage.py {command}` failed (local.prepare in workers.yml):\n{done.stdout}{done.stderr}"
+            )
 
 
 def _say_where(env: Environment) -> None:
     stdout.print(f"[bold]web[/]     {env.site_url}")
-    stdout.print(f"[bold]flower[/]  http://127.0.0.1:{env.flower_port} (user {env.flower_user}; FLOWER_PASSWORD in .env)")
+    stdout.print(
+        f"[bold]flower[/]  http://127.0.0.1:{env.flower_port} (user {env.flower_user}; FLOWER_PASSWORD in .env)"
+    )
     stdout.print("[dim]Ctrl-C stops everything in order.[/]")

@@ -14,11 +14,11 @@ from django.db import transaction
 SHORTEST_COUNTDOWN = 1
 
 
-class CountdownTooLong(ValueError):
+class CountdownTooLongError(ValueError):
     """A task was sent with a longer countdown or ETA than its group allows (`longest_countdown` in workers.yml)."""
 
 
-class Task(DjangoTask):
+class Task(DjangoTask[Any, Any]):
     """Sends after commit, hides arguments from logs, and keeps countdowns within what the brokers bear."""
 
     #: Names of keyword arguments whose values may appear in logs, events and Flower; all others show as their type.
@@ -30,13 +30,13 @@ class Task(DjangoTask):
     #: Results are business data; 0 would disable the limit, so one character remains.
     resultrepr_maxsize = 1
 
-    def apply_async(
+    def apply_async(  # type: ignore[override]  # the stubs name every option
         self, args: Any = None, kwargs: Any = None, task_id: str | None = None, **options: Any
     ) -> AsyncResult[Any]:
         """Send the task, after the commit of a surrounding transaction; takes celery.Task.apply_async's arguments.
 
-        Raises CountdownTooLong, UnroutedTask, or kombu's OperationalError where the broker cannot be reached. Inside a
-        transaction the last is raised by the commit.
+        Raises CountdownTooLongError, UnroutedTaskError, or kombu's OperationalError where the broker cannot be reached.
+        Inside a transaction the last two are raised by the commit.
         """
         self._bound_countdown(options)
         options.setdefault("argsrepr", _shown_positional(args))
@@ -54,8 +54,8 @@ class Task(DjangoTask):
         if wait is None:
             return
         if wait > self.longest_countdown:
-            raise CountdownTooLong(
-                f"{self.name} was sent with a countdown of {wait:.0f} s, and its group allows {self.longest_countdown} s: "
+            raise CountdownTooLongError(
+                f"{self.name} was sent with a countdown of {wait:.0f} s; its group allows {self.longest_countdown} s: "
                 "raise longest_countdown in workers.yml, or let a periodic task send it"
             )
         if wait < SHORTEST_COUNTDOWN:
@@ -79,7 +79,9 @@ def _shown_positional(args: Sequence[Any] | None) -> str:
 
 
 def _shown_keywords(kwargs: Mapping[str, Any] | None, public: Sequence[str]) -> str:
-    shown = (f"{name}={value!r}" if name in public else f"{name}={_kind(value)}" for name, value in (kwargs or {}).items())
+    shown = (
+        f"{name}={value!r}" if name in public else f"{name}={_kind(value)}" for name, value in (kwargs or {}).items()
+    )
     return f"{{{', '.join(shown)}}}"
 
 

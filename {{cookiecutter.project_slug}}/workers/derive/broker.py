@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from workers.topology import Topology
 from workers.topology.budgets import visibility_timeout
 
-#: Seconds to open a connection; the default of kombu is 4, of redis-py none at all once kombu passes its own None (trap 13).
+#: Seconds to open a connection; kombu's default for AMQP is 4, and for Redis it passes None: wait for ever (trap 13).
 CONNECT_TIMEOUT: Final = 5
 #: Seconds a Redis command may take. Above BRPOP's 1 s poll and below what an operator would call a hang.
 SOCKET_TIMEOUT: Final = 30
@@ -54,5 +54,9 @@ def tls(url: str, ca_file: Path | None) -> dict[str, Any] | None:
     authority = {"ca_certs": str(ca_file)} if ca_file else {}
     if is_rabbitmq(url):
         # py-amqp checks the name only when it is given one (trap 15).
-        return {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": urlsplit(url.partition(";")[0]).hostname, **authority}
+        return {
+            "cert_reqs": ssl.CERT_REQUIRED,
+            "server_hostname": urlsplit(url.partition(";")[0]).hostname,
+            **authority,
+        }
     return {"ssl_cert_reqs": ssl.CERT_REQUIRED, **{f"ssl_{key}": value for key, value in authority.items()}}

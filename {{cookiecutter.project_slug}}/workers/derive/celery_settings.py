@@ -17,7 +17,7 @@ from workers.topology import Group, Topology
 BROKER_HEARTBEAT: Final = 10
 #: Seconds a result is kept. A day: long enough for the chord and the page that asks for it.
 RESULT_EXPIRES: Final = 24 * 3600
-#: Seconds. redbeat's defaults leave a dead leader's lock for 25 minutes (its loop of 300 s times 5); these leave it one.
+#: Seconds. redbeat's defaults leave a dead leader's lock for 25 minutes (5 loops of 300 s); these leave it one.
 BEAT_LOOP_INTERVAL: Final = 5
 BEAT_LOCK_TIMEOUT: Final = 60
 
@@ -35,7 +35,7 @@ class Links:
 def celery_settings(topology: Topology, links: Links, *, events: bool, timezone: str) -> dict[str, Any]:
     """All settings of the application. `events`: send task events for Flower; they cost 40 % of throughput."""
     return {
-        **_messages(events),
+        **_messages(events=events),
         **_broker(topology, links),
         **_queues(topology, links.broker_url),
         **_results(links),
@@ -53,7 +53,7 @@ def group_settings(group: Group) -> dict[str, Any]:
     return {"worker_soft_shutdown_timeout": group.soft_shutdown, **pool_limit}
 
 
-def _messages(events: bool) -> dict[str, Any]:
+def _messages(*, events: bool) -> dict[str, Any]:
     return {
         "task_serializer": "json",
         "result_serializer": "json",
@@ -62,7 +62,12 @@ def _messages(events: bool) -> dict[str, Any]:
         "task_ignore_result": True,  # a result nobody reads costs a third of the throughput; ask for it task by task
         "worker_send_task_events": events,
         "task_send_sent_event": events,
-        "task_publish_retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5},
+        "task_publish_retry_policy": {
+            "max_retries": 3,
+            "interval_start": 0,
+            "interval_step": 0.2,
+            "interval_max": 0.5,
+        },
         "task_store_errors_even_if_ignored": True,
     }
 
@@ -75,8 +80,8 @@ def _broker(topology: Topology, links: Links) -> dict[str, Any]:
         "broker_heartbeat": BROKER_HEARTBEAT,
         "broker_connection_timeout": broker.CONNECT_TIMEOUT,
         "broker_connection_retry_on_startup": True,
-        "broker_connection_max_retries": None,  # for ever, with back-off: a worker that gives up needs a person at night
-        "broker_channel_error_retry": True,  # a channel closed by the broker (406) leaves a worker deaf otherwise (trap 6)
+        "broker_connection_max_retries": None,  # for ever, with back-off: nobody has to restart it at night
+        "broker_channel_error_retry": True,  # or a channel closed by the broker leaves it deaf (trap 6)
         "broker_pool_acquire_timeout": 10,
         "control_queue_durable": True,  # exclusive ones lock out a restarted worker with RESOURCE_LOCKED (trap 5)
         "control_queue_exclusive": False,
@@ -115,7 +120,8 @@ def _results(links: Links) -> dict[str, Any]:
 
 def _workers() -> dict[str, Any]:
     return {
-        "worker_cancel_long_running_tasks_on_connection_loss": True,  # their messages are redelivered: do not run them twice
+        "worker_consumer": "workers.steps.declare:Consumer",
+        "worker_cancel_long_running_tasks_on_connection_loss": True,  # their messages are redelivered
         "worker_hijack_root_logger": False,  # telemetry configures logging
         "worker_redirect_stdouts": False,
         "worker_proc_alive_timeout": 30,  # a spawned child imports the application first; the default is 4 s
@@ -125,7 +131,10 @@ def _workers() -> dict[str, Any]:
 
 def _beat(topology: Topology, links: Links) -> dict[str, Any]:
     if not topology.beat.lock:
-        return {"beat_scheduler": "celery.beat:PersistentScheduler", "beat_schedule_filename": ".local/beat-schedule"}
+        return {
+            "beat_scheduler": "celery.beat:PersistentScheduler",
+            "beat_schedule_filename": ".local/beat-schedule",
+        }
     return {
         "beat_scheduler": "redbeat.RedBeatScheduler",
         "beat_max_loop_interval": BEAT_LOOP_INTERVAL,

@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from workers.process import current_group
 
-#: Tasks between two checks of a prefork child's connection; Celery's Django fixup closes it after each task without this
-#: (celery/fixups/django.py: CONN_MAX_AGE alone does nothing in a worker).
+#: Tasks for which a prefork child keeps its connection. Without this Celery closes it after each task, whatever
+#: CONN_MAX_AGE says (celery/fixups/django.py, close_database).
 TASKS_PER_CONNECTION: Final = 1000
 #: Seconds a web thread or prefork child keeps its connection; below the idle time-outs of common poolers and firewalls.
 CONNECTION_MAX_AGE: Final = 300

@@ -28,10 +28,18 @@ def describe_group(topology: Topology, name: str) -> list[Derived]:
     bound = "time_limit" if group.time_limit else "longest_run"
     longest = budgets.longest_run(group)
     return [
-        Derived("queue", name, f"the group's name; exchange {EXCHANGE} (topic); on RabbitMQ a {queue_type(group)} queue"),
+        Derived(
+            "queue",
+            name,
+            f"the group's name; exchange {EXCHANGE} (topic); on RabbitMQ a {queue_type(group)} queue",
+        ),
         Derived("tasks", group.tasks, "tasks"),
         Derived("worker", f"{name}@HOST", "the group's name"),
-        Derived("slots a host", budgets.slots(topology, group), f"concurrency {group.concurrency}" + _cores(topology, group)),
+        Derived(
+            "slots a host",
+            budgets.slots(topology, group),
+            f"concurrency {group.concurrency}" + _cores(topology, group),
+        ),
         Derived("slots", group.hosts * budgets.slots(topology, group), f"hosts {group.hosts} x slots a host"),
         Derived(
             "reserved a host",
@@ -69,7 +77,9 @@ def describe(topology: Topology) -> dict[str, Any]:
         "database_connections": budgets.database_connections(topology),
         "broker_connections": budgets.broker_connections(topology),
         "groups": {name: _group(topology, name) for name in topology.groups},
-        "multi": multi_arguments("start", topology, pid_dir=PurePath("/run/celery"), log_dir=PurePath("/var/log/celery")),
+        "multi": multi_arguments(
+            "start", topology, pid_dir=PurePath("/run/celery"), log_dir=PurePath("/var/log/celery")
+        ),
         "local_processes": {process.name: shlex.join(process.command) for process in local_processes(topology)},
     }
 
@@ -93,7 +103,9 @@ def _written_or(written: int | None, reckoned: str) -> str:
 
 
 def _cores(topology: Topology, group: Group) -> str:
-    return f": host.cpus {topology.host.cpus}, or fewer if the cgroup allows fewer" if group.concurrency == "auto" else ""
+    return (
+        f": host.cpus {topology.host.cpus}, or fewer if the cgroup allows fewer" if group.concurrency == "auto" else ""
+    )
 
 
 def _visibility(topology: Topology) -> str:

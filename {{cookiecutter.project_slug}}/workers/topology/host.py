@@ -12,7 +12,9 @@ def check_host(topology: Topology, environment: str, machine_memory: int) -> Ite
     """Where this machine, of `machine_memory` MiB, has less than the topology reckons with."""
     if environment not in LOCAL_ENVIRONMENTS:
         if topology.host.memory > machine_memory:
-            message = f"{topology.host.memory} > {machine_memory} of this machine; lower it in this environment's sizes.yml"
+            message = (
+                f"{topology.host.memory} > {machine_memory} of this machine; lower it in this environment's sizes.yml"
+            )
             yield Problem("W14", ("host", "memory"), message)
         return
     needed = {name: memory(topology, group) for name, group in topology.groups.items()}

@@ -13,7 +13,7 @@ from config.variables import Variables, loaded
 from workers.topology import rules
 from workers.topology.model import Pool, Topology
 from workers.topology.problems import Path, Place, Problem, TopologyError
-from workers.topology.source import Source, read
+from workers.topology.source import Source, read, short
 
 #: The generated project's root: workers.yml and environments/ lie there.
 ROOT: Final = FilePath(__file__).resolve().parents[2]
@@ -123,12 +123,12 @@ def shown(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, dict | list):
         return f"a {'mapping' if isinstance(value, dict) else 'list'} of {len(value)}"
-    text = str(value)
-    return repr(text if len(text) <= 40 else f"{text[:37]}...") if isinstance(value, str) else text[:40]
+    text = short(str(value))
+    return repr(text) if isinstance(value, str) else text
 
 
 def _in_file(location: tuple[int | str, ...], values: Any) -> Path:
-    """pydantic's location without the parts it adds for unions and mapping keys."""
+    """The location that pydantic gives, without the parts it adds for unions and mapping keys."""
     path: list[int | str] = []
     for part in location:
         here = _reach(values, path)

@@ -1,6 +1,7 @@
-"""The typed model of `workers.yml`. The field descriptions are the documentation: the schema and docs/tuning.md are printed from them.
+"""The typed model of `workers.yml`.
 
-Durations are whole or broken seconds, memory is MiB, exactly as numbers: Terraform and Ansible read the same file.
+The field descriptions are the documentation: workers.schema.json and docs/tuning.md are printed from them. Durations
+are whole or broken seconds, memory is MiB, exactly as numbers: Terraform and Ansible read the same file.
 """
 
 from typing import Annotated, Final, Literal
@@ -16,7 +17,7 @@ MAX_SLOTS: Final = 10_000
 MAX_HOSTS: Final = 10_000
 MAX_MIB: Final = 16 * 1024 * 1024
 
-#: A task longer than this, in seconds, counts as long: nothing may be reserved behind it on a late-acknowledging worker.
+#: Seconds. A longer task counts as long: nothing may be reserved behind it on a worker that acknowledges late.
 LONG_TASK: Final = 60
 
 Seconds = Annotated[int, Field(ge=1, le=MAX_SECONDS)]
@@ -60,8 +61,8 @@ class Group(_Section):
     concurrency: Count | Literal["auto"] = "auto"
     """Tasks at a time on one host. auto: the cores that the cgroup allows, which is right for CPU-bound work only."""
     prefetch_multiplier: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Messages reserved for each slot. 1 for long or urgent tasks, so that none waits behind another while a slot is idle
-    elsewhere; 4 to 64 for short ones, where the round trip to the broker costs more than the task."""
+    """Messages reserved for each slot. 1 for long or urgent tasks, so that none waits behind another while a slot is
+    idle elsewhere; 4 to 64 for short ones, where the round trip to the broker costs more than the task."""
     acks_late: bool = True
     """Acknowledge after the task instead of before it: a worker that dies gives its task back. The task must bear to be
     run twice. Early acknowledgement loses what ran when the power went, and is for cheap work."""
@@ -84,7 +85,7 @@ class Group(_Section):
     """Seconds systemd waits for a stop before it kills. Must exceed time_limit + soft_shutdown, or a stop kills running
     tasks. Left out: the sum and a margin of 30."""
     consumer_timeout: Seconds | None = None
-    """Seconds RabbitMQ lets a message go unacknowledged before it takes it away from the worker, which then runs it again.
+    """Seconds RabbitMQ lets a message go unacknowledged before it takes it from the worker; the task then runs again.
     Must exceed time_limit x prefetch_multiplier. Left out: half as much again, at least RabbitMQ's own 1800."""
     max_tasks_per_child: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     """Tasks after which a child is replaced; bounds slow leaks. prefork only. Each replacement costs a fork (or, with
@@ -123,7 +124,7 @@ class Beat(_Section):
     hosts: Hosts = 1
     """Hosts that run a scheduler. One is active, the others wait for its lock."""
     lock: bool = True
-    """Hold a lock in Redis (redbeat), so that only one scheduler sends. Without it more than one host is refused, because
+    """Hold a lock in Redis (redbeat), so that only one scheduler sends. Without it more than one host is refused:
     each would send every periodic task."""
 
 
@@ -150,7 +151,9 @@ class Broker(_Section):
 class Local(_Section):
     """The local run, `python -m workers up`."""
 
-    prepare: list[Annotated[str, StringConstraints(min_length=1, max_length=200)]] = Field(default=["migrate"], max_length=20)
+    prepare: list[Annotated[str, StringConstraints(min_length=1, max_length=200)]] = Field(
+        default=["migrate"], max_length=20
+    )
     """Management commands run before the processes start."""
 
 

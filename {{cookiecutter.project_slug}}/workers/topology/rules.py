@@ -52,7 +52,11 @@ def _limits_in_order(name: str, group: Group) -> Found:
 
 
 def _stop_fits(name: str, group: Group) -> Found:
-    longest, budget, timeout = budgets.longest_run(group), budgets.stop_budget(group), budgets.stop_timeout(group)
+    longest, budget, timeout = (
+        budgets.longest_run(group),
+        budgets.stop_budget(group),
+        budgets.stop_timeout(group),
+    )
     if budget >= timeout:
         yield _of(
             "W11",
@@ -60,7 +64,11 @@ def _stop_fits(name: str, group: Group) -> Found:
             "stop_timeout",
             f"{_bound(group)} {longest} + soft_shutdown {group.soft_shutdown} >= stop_timeout {timeout}: "
             f"a stop would kill running tasks; raise stop_timeout above {budget}"
-            + (f" or lower {_bound(group)} below {timeout - group.soft_shutdown}" if timeout > group.soft_shutdown else ""),
+            + (
+                f" or lower {_bound(group)} below {timeout - group.soft_shutdown}"
+                if timeout > group.soft_shutdown
+                else ""
+            ),
         )
 
 
@@ -87,10 +95,20 @@ def _pool_honours(name: str, group: Group) -> Found:
                 f"the {group.pool} pool ignores it; remove it{_instead(group.pool, option)}, or use pool: prefork",
             )
     if group.pool != "prefork" and group.start_method != "fork":
-        yield _of("W17", name, "start_method", f"the {group.pool} pool starts no processes; remove it, or use pool: prefork")
+        yield _of(
+            "W17",
+            name,
+            "start_method",
+            f"the {group.pool} pool starts no processes; remove it, or use pool: prefork",
+        )
     for option in REQUIRED[group.pool]:
         if getattr(group, option) is None:
-            yield _of("W04", name, option, f"missing: a group on the {group.pool} pool needs it; add `{option}: SECONDS`")
+            yield _of(
+                "W04",
+                name,
+                option,
+                f"missing: a group on the {group.pool} pool needs it; add `{option}: SECONDS`",
+            )
     if group.pool in ("prefork", "gevent") and group.longest_run is not None:
         yield _of("W17", name, "longest_run", f"the {group.pool} pool enforces time_limit; remove longest_run")
 
@@ -101,7 +119,7 @@ def _auto_is_for_processes(name: str, group: Group) -> Found:
             "W17",
             name,
             "concurrency",
-            f"auto counts cores, which says nothing about the {group.pool} pool; write the number of tasks at a time, such as 50",
+            f"auto counts cores, which says nothing about the {group.pool} pool; write a number, such as 50",
         )
 
 
@@ -112,14 +130,19 @@ def _nothing_reserved_behind_long_tasks(name: str, group: Group) -> Found:
             "W20",
             name,
             "prefetch_multiplier",
-            f"{group.prefetch_multiplier} with acks_late and tasks of up to {longest} s: reserved tasks wait behind a long "
-            f"one while other workers idle; set prefetch_multiplier to 1 or keep tasks within {LONG_TASK} s",
+            f"{group.prefetch_multiplier} with acks_late and tasks of up to {longest} s: reserved tasks would wait "
+            f"while other workers idle; set prefetch_multiplier to 1 or keep tasks within {LONG_TASK} s",
         )
 
 
 def _someone_consumes(name: str, group: Group) -> Found:
     if group.hosts == 0:
-        yield _of("W21", name, "hosts", f"0: nobody would consume the queue {name}; set hosts to 1 or more, or remove the group")
+        yield _of(
+            "W21",
+            name,
+            "hosts",
+            f"0: nobody would consume the queue {name}; set hosts to 1 or more, or remove the group",
+        )
 
 
 def _solo_outside_local(name: str, group: Group, environment: str) -> Found:
@@ -136,14 +159,15 @@ def _solo_outside_local(name: str, group: Group, environment: str) -> Found:
 def _visibility_exceeds_run(topology: Topology) -> Found:
     timeout = budgets.visibility_timeout(topology)
     for name, group in topology.groups.items():
-        held = budgets.longest_hold(group) + group.longest_countdown
+        longest, wait = budgets.longest_run(group), group.longest_countdown
+        held = budgets.longest_hold(group) + wait
         if timeout <= held:
             yield Problem(
                 "W13",
                 ("broker", "visibility_timeout"),
-                f"{timeout} <= {name}.{_bound(group)} {budgets.longest_run(group)} x prefetch_multiplier "
-                f"{group.prefetch_multiplier} + longest_countdown {group.longest_countdown} = {held}: Redis would run its "
-                f"tasks twice; raise visibility_timeout above {held}, lower {name}.longest_countdown, or leave it out",
+                f"{timeout} <= {name}.{_bound(group)} {longest} x prefetch_multiplier {group.prefetch_multiplier} "
+                f"+ longest_countdown {wait} = {held}: Redis would run "
+                f"its tasks twice; raise it above {held} or leave it out, or lower {name}.longest_countdown",
             )
 
 
@@ -160,7 +184,8 @@ def _memory_fits(topology: Topology) -> Found:
             name,
             "max_memory_per_child",
             f"{slots} slots x {each} MiB + {budgets.PARENT_MEMORY} MiB for the main process = {needed} > host.memory "
-            f"{topology.host.memory}: the kernel would kill tasks; {cure}lower max_memory_per_child, or raise host.memory",
+            f"{topology.host.memory}: the kernel would kill tasks; "
+            f"{cure}lower max_memory_per_child, or raise host.memory",
         )
 
 
@@ -191,8 +216,8 @@ def _one_scheduler(topology: Topology) -> Found:
         yield Problem(
             "W22",
             ("beat", "lock"),
-            f"false with beat.hosts {topology.beat.hosts}: every periodic task would be sent {topology.beat.hosts} times; "
-            "set lock to true or hosts to 1",
+            f"false with beat.hosts {topology.beat.hosts}: every periodic task would be sent "
+            f"{topology.beat.hosts} times; set lock to true or hosts to 1",
         )
 
 
@@ -204,7 +229,8 @@ def _patterns_apart(topology: Topology) -> Found:
                 "W23",
                 other,
                 "tasks",
-                f"{second} overlaps {first} of group {owner}: a task would belong to both; narrow one of the two patterns",
+                f"{second} overlaps {first} of group {owner}: a task would belong to both; "
+                "narrow one of the two patterns",
             )
 
 

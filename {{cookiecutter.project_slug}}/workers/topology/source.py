@@ -13,6 +13,8 @@ from workers.topology.problems import Path, Place, Problem, TopologyError
 
 #: Far above any real topology (the shipped one has 4 KiB); keeps a wrong path from being read into memory.
 MAX_BYTES: Final = 256 * 1024
+#: Characters of a value that a message shows.
+MAX_SHOWN: Final = 40
 #: The topology itself is four levels deep.
 MAX_DEPTH: Final = 12
 
@@ -42,8 +44,8 @@ class Source:
 def read(file: FilePath, name: str) -> Source:
     """Read `file`; in messages it is called `name`.
 
-    Raises TopologyError (W01, W03) for what is not one plain YAML mapping. Anchors, tags and dates are refused: Terraform
-    and Ansible read the same file, and three readers agree only on plain values.
+    Raises TopologyError (W01, W03) for what is not one plain YAML mapping. Anchors, tags and dates are refused:
+    Terraform and Ansible read the same file, and three readers agree only on plain values.
     """
     text = _text(file, name)
     try:
@@ -145,34 +147,36 @@ class _Reader:
         if kind == "int":
             if _DECIMAL.fullmatch(text):
                 return int(text)
-            return self._refuse(node, path, f"write a plain decimal number, got: {_short(text)}", "W03")
+            return self._refuse(node, path, f"write a plain decimal number, got: {short(text)}", "W03")
         return self._float(node, path)
 
-    def _boolean(self, node: yaml.ScalarNode, path: Path) -> bool | None:
+    def _boolean(self, node: yaml.ScalarNode, path: Path) -> Any:
         # yes, no, on, off are booleans to PyYAML and Ansible, but text to Terraform.
         if node.value.lower() in ("true", "false"):
             return bool(node.value.lower() == "true")
-        return self._refuse(node, path, f"expected true or false, got: {_short(node.value)}", "W03")
+        return self._refuse(node, path, f"expected true or false, got: {short(node.value)}", "W03")
 
-    def _float(self, node: yaml.ScalarNode, path: Path) -> float | None:
+    def _float(self, node: yaml.ScalarNode, path: Path) -> Any:
         try:
             number = float(node.value)
         except ValueError:
             number = math.nan
         if math.isfinite(number):
             return number
-        return self._refuse(node, path, f"expected a finite plain number, got: {_short(node.value)}", "W03")
+        return self._refuse(node, path, f"expected a finite plain number, got: {short(node.value)}", "W03")
 
-    def _refuse(self, node: yaml.Node, path: Path, message: str, code: str = "W01") -> None:
+    def _refuse(self, node: yaml.Node, path: Path, message: str, code: str = "W01") -> Any:
         self.problems.append(Problem(code, path, message, _place(self.name, node.start_mark)))
+        return None
 
 
 def _tag_name(tag: str) -> str:
-    return _short(tag.rpartition(":")[2])
+    return short(tag.removeprefix("tag:yaml.org,2002:"))
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:37]}..."
+def short(text: str) -> str:
+    """`text` cut to what fits a message."""
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -16,8 +16,13 @@ CELERYS_OWN: Final = "celery."
 class Limited(Protocol):
     """What these rules read of a task."""
 
-    soft_time_limit: float | None
-    time_limit: float | None
+    @property
+    def soft_time_limit(self) -> float | None:
+        """Seconds, or None."""
+
+    @property
+    def time_limit(self) -> float | None:
+        """Seconds, or None."""
 
 
 def check_tasks(topology: Topology, tasks: Mapping[str, Limited]) -> Iterator[Problem]:
@@ -41,7 +46,9 @@ def _claimed_once(topology: Topology, task: str, claimants: list[str]) -> Iterat
         message = f"the task {task} is claimed by {' and '.join(claimants)}; narrow the pattern of all but one"
         yield Problem("W23", ("groups", claimants[1], "tasks"), message)
     if not claimants:
-        message = f"no group claims the task {task}; add it, or a pattern such as {_package(task)}.*, to the `tasks` of one of: "
+        message = (
+            f"no group claims the task {task}; add it, or the pattern {_package(task)}.*, to the `tasks` of one of: "
+        )
         yield Problem("W25", ("groups",), message + ", ".join(topology.groups))
 
 
@@ -50,8 +57,8 @@ def _within_limits(task: str, limited: Limited, name: str, group: Group) -> Iter
         own = getattr(limited, limit, None)
         if own and longest_run(group) and own > longest_run(group):
             message = (
-                f"the task {task} sets {limit} {own} and its group {name} allows {longest_run(group)}: stops and redeliveries "
-                f"are reckoned from the group's; lower the task's, or move it to a group for longer tasks"
+                f"the task {task} sets {limit} {own} and its group {name} allows {longest_run(group)}: stops and "
+                f"redeliveries are reckoned from the group's; lower the task's, or move it to a group for longer tasks"
             )
             yield Problem("W26", ("groups", name, "time_limit"), message)
 

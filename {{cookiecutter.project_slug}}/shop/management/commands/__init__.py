@@ -1,0 +1,1 @@
+"""manage.py train_digits, create_local_admin and demo."""

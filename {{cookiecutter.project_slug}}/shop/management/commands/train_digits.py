@@ -4,13 +4,13 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from config.env import LOCAL_DIR
 from shop import model_file
-from shop.env import environment
 
-SLIPS = LOCAL_DIR / "slips"
+SLIPS = settings.DATA_DIR / "slips"
+
 
 class Command(BaseCommand):
     """Trains on scikit-learn's bundled digits: nothing is downloaded."""
@@ -24,19 +24,20 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Train, unless told not to."""
-        path, slips = environment().digits_model, options["slips"]
+        path, slips = model_file.digits_path(), options["slips"]
         if options["if_missing"] and _usable(path) and any(slips.glob("*.png")):
             self.stdout.write(f"model: it is there, at {path}")
             return
         # Not at the top: `manage.py help` need not wait for scikit-learn, nor a start that has its model.
-        from shop import digits
+        from shop import digits  # noqa: PLC0415
 
         model, unseen, answers = digits.train()
         digits.save(model, path)
-        self.stdout.write(f"model: reads {model.accuracy:.1%} of {len(answers)} digits it had never seen; {path}")
+        accuracy = f"{model.accuracy:.1%} of {len(answers)}"
+        self.stdout.write(f"model: reads {accuracy} digits that it has never seen; it is {path}")
         pictures = digits.samples(unseen, answers)
         _write(slips, pictures)
-        self.stdout.write(f"slips: {len(pictures)} samples of those digits; {slips}")
+        self.stdout.write(f"slips: {len(pictures)} samples of those digits are in {slips}")
 
 
 def _usable(path: Path) -> bool:
