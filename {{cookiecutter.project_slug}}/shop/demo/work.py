@@ -133,6 +133,7 @@ class Work:
         }
 
     def _order(self, number: int, body: State) -> None:
+        self._arrive(number, self.orders)
         key = f"demo-{self._run}-{number}"
         first = self.orders.give(self.api.post("orders", body, key))
         if number % TWICE_ONE_IN == 0:
@@ -141,9 +142,10 @@ class Work:
             self.repeated += second["id"] == first["id"]
 
     def _send_slips(self, pool: ThreadPoolExecutor) -> Iterable[Future[None]]:
-        return [pool.submit(self._slip, file) for file in self.slip_files]
+        return [pool.submit(self._slip, n, file) for n, file in enumerate(self.slip_files)]
 
-    def _slip(self, file: Path) -> None:
+    def _slip(self, number: int, file: Path) -> None:
+        self._arrive(number, self.slips)
         # train_digits writes the number into the name: 017-481516.png.
         self.slips.give(self.api.upload("slips", file, expected=file.stem.partition("-")[2]))
 

@@ -2,7 +2,7 @@
 
 from django.db import models
 
-SURE = 0.85
+SURE = 0.75  # two of three votes are less
 
 
 class DeliverySlip(models.Model):
@@ -39,7 +39,7 @@ class DeliverySlip(models.Model):
 
     @property
     def unsure(self) -> bool:
-        """Whether a person has to look: nearly all misread slips are among these."""
+        """Whether a person has to look: most misread slips are among these."""
         return self.finished and self.confidence < SURE
 
     @property

@@ -1,0 +1,116 @@
+"""The probes: quick, bounded and discreet, whatever the services do."""
+
+import json
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event, active_count
+
+import pytest
+from django.test import Client
+
+from config.health import PATIENCE, Probe, readiness
+from tests.config.web import running_web, silent_server
+
+
+def threads_of(pid: int) -> int:
+    """The number of threads of a process, as the kernel counts them."""
+    return len(os.listdir(f"/proc/{pid}/task"))
+
+
+def test_probes_answer_whatever_host_they_ask_for(client: Client) -> None:
+    """A balancer asks by address; ALLOWED_HOSTS, sessions and TLS are not its business."""
+    response = client.get("/healthz", headers={"host": "10.1.2.3"})
+    assert (response.status_code, response.content) == (200, b"ok\n")
+    assert response.headers["Cache-Control"] == "no-store"
+    assert client.get("/login/", headers={"host": "10.1.2.3"}).status_code == 400
+
+
+def test_a_component_that_fails_is_named_and_its_error_kept_in(caplog: pytest.LogCaptureFixture) -> None:
+    """The public learns which one; the log learns why."""
+
+    def fail() -> None:
+        raise ConnectionError("db7.internal refused u:pw")
+
+    found = readiness((Probe("database", fail), Probe("broker", lambda: None)))
+    assert {name: outcome["status"] for name, outcome in found.items()} == {"database": "failed", "broker": "ok"}
+    assert "internal" not in json.dumps(found)
+    assert "db7.internal refused" in caplog.text
+
+
+def test_a_stuck_component_holds_one_thread_however_often_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Callers share the check that runs; when it ends, the next caller starts a new one."""
+    monkeypatch.setattr("config.health.PATIENCE", 0.05)
+    answered, asked = Event(), []
+
+    def stuck() -> None:
+        asked.append(1)
+        answered.wait(10)
+
+    probe = Probe("broker", stuck)
+    before = active_count()
+    for _ in range(20):
+        assert readiness((probe,))["broker"]["status"] == "timeout"
+    assert (len(asked), active_count() - before) == (1, 1)
+    answered.set()
+    probe.start().result(timeout=5)
+    probe.start().result(timeout=5)
+    assert len(asked) == 2
+
+
+def test_services_that_accept_and_never_answer_do_not_hang_the_probe(tmp_path: Path) -> None:
+    """All three components silent, a storm of probes: bounded time, bounded threads, no secrets, and a quick end."""
+    with silent_server() as port:
+        urls = {
+            "DATABASE_URL": f"postgres://u:hunter2@127.0.0.1:{port}/x",
+            "BROKER_URL": f"amqp://u:hunter2@127.0.0.1:{port}/x",
+            "RESULT_URL": f"redis://:hunter2@127.0.0.1:{port}/1",
+        }
+        with running_web(tmp_path, **urls) as web, ThreadPoolExecutor(16) as callers:
+            idle = max(threads_of(pid) for pid in web.workers())
+            began = time.monotonic()
+            status, body = web.get("/readyz")
+            assert time.monotonic() - began < PATIENCE + 1
+            assert status == 503
+            components = json.loads(body)["components"]
+            assert all(outcome["status"] != "ok" for outcome in components.values()), body
+            assert not {"hunter2", str(port), "127.0.0.1"} & set(body.replace('"', " ").split())
+            storm = [callers.submit(web.get, "/readyz") for _ in range(32)]
+            assert all(answer.result()[0] == 503 for answer in storm)
+            assert web.get("/healthz")[0] == 200
+            assert max(threads_of(pid) for pid in web.workers()) <= idle + len(components) + web_threads()
+            assert web.stop() < 10
+    log = (tmp_path / "web.log").read_text(encoding="utf-8")
+    assert "hunter2" not in log
+    assert "Service Unavailable" not in log
+
+
+def web_threads() -> int:
+    """The threads that gunicorn itself may start, on demand."""
+    from workers.topology import topology
+
+    return topology().web.threads
+
+
+@pytest.mark.parametrize("dead", ["broker", "results"])
+def test_the_probe_says_which_service_is_gone(tmp_path: Path, redis_server: str, dead: str) -> None:
+    """With real services: ready when all answer, and the one that is gone is named."""
+    from tests.conftest import free_port
+
+    gone = f"redis://:pw@127.0.0.1:{free_port()}/0"
+    urls = {"broker": f"{redis_server}/0", "results": f"{redis_server}/1"} | {dead: gone}
+    with running_web(tmp_path, BROKER_URL=urls["broker"], RESULT_URL=urls["results"]) as web:
+        status, body = web.get("/readyz")
+        assert status == 503
+        found = {name: outcome["status"] for name, outcome in json.loads(body)["components"].items()}
+        assert found == {"database": "ok", "broker": "ok", "results": "ok"} | {dead: "failed"}
+        assert [line["component"] for line in web.lines() if line["event"] == "not_ready"] == [dead]
+
+
+def test_a_fresh_process_is_ready_at_once(tmp_path: Path, redis_server: str) -> None:
+    """The first question, asked of all components at the same time, finds Celery's settings complete."""
+    urls = {"BROKER_URL": f"{redis_server}/0", "RESULT_URL": f"{redis_server}/1"}
+    with running_web(tmp_path, **urls) as web:
+        status, body = web.get("/readyz")
+        assert status == 200, body
