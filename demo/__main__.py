@@ -24,7 +24,10 @@ def demonstrate(folder: Path) -> int:
         with step("Start Redis, web, four worker groups, beat and Flower") as say:
             project.wait_until_ready(up, say)
         status = project.work()
-        console.print(f"[dim]{monotonic() - began:.1f} s so far. Project: {project.root}  Log: {project.log}[/]")
+        if status:
+            console.print("[red]✗[/] Not all of the work was done: the reasons stand above.")
+        spent = f"{monotonic() - began:.0f} s in all. The project: {project.root}. Its log: {project.log}"
+        console.print(f"[dim]{escape(spent)}[/]", soft_wrap=True)
         if sys.stdin.isatty() and console.is_terminal:
             stay(project, up)
         with step("Stop everything, running tasks first"):
@@ -49,7 +52,7 @@ def main() -> int:
     try:
         status = demonstrate(Path(sys.argv[1]).resolve())
     except StepFailedError as failure:
-        console.print(f"[red]✗[/] {escape(str(failure))}")
+        console.print(f"[red]✗[/] {escape(str(failure))}", soft_wrap=True)
         status = 1
     except KeyboardInterrupt:
         console.print("\nStopped.")
@@ -57,7 +60,7 @@ def main() -> int:
     finally:
         leftovers = processes.kill_leftovers()
     if leftovers and status == 0:
-        console.print(f"[red]✗[/] These did not end by themselves: {', '.join(leftovers)}")
+        console.print(f"[red]✗[/] These did not end by themselves: {', '.join(leftovers)}", soft_wrap=True)
         return 1
     return status
 

@@ -19,8 +19,11 @@ DEFAULTS = {"WEB_PORT": 8000, "FLOWER_PORT": 5555, "REDIS_PORT": 6399}
 def chosen() -> dict[str, int]:
     """The ports of this run; refuses what is no port, and what another process has taken."""
     ports = {name: parse(name, os.environ.get(name) or str(default)) for name, default in DEFAULTS.items()}
-    if taken := [taken_line(name, port) for name, port in ports.items() if not is_free(port)]:
-        raise StepFailedError("\n".join(taken))
+    taken = {name: port for name, port in ports.items() if not is_free(port)}
+    if taken:
+        lines = [f"Port {port} is taken by {owner(port)}." for port in taken.values()]
+        others = [f"{name}={next(filter(is_free, range(port + 1, HIGHEST)), port)}" for name, port in taken.items()]
+        raise StepFailedError("\n".join([*lines, f"Stop it, or choose another: make demo {' '.join(others)}"]))
     return ports
 
 
@@ -40,12 +43,6 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def taken_line(name: str, port: int) -> str:
-    """Who has the port, as far as this user may know, and what to do."""
-    free = next(filter(is_free, range(port + 1, HIGHEST)), port)
-    return f"Port {port} is taken by {owner(port)}. Stop it, or choose another: make demo {name}={free}"
 
 
 def owner(port: int) -> str:

@@ -56,10 +56,13 @@ def started(
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    """Ask it to finish and wait; after a second Ctrl-C, or no answer, `kill_leftovers` does the rest."""
-    with suppress(KeyboardInterrupt, subprocess.TimeoutExpired):
+    """Ask it to finish and wait; after a second Ctrl-C, or no answer, kill it: its own are for `kill_leftovers`."""
+    try:
         process.terminate()
         process.wait(GRACE)
+    except (KeyboardInterrupt, subprocess.TimeoutExpired):
+        process.kill()
+        process.wait()
 
 
 def kill_leftovers() -> list[str]:

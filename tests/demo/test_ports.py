@@ -1,6 +1,7 @@
 """Ports are looked at before anything is done, and every place that names one follows the choice."""
 
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -17,20 +18,23 @@ def listener() -> socket.socket:
     return socket.create_server(("127.0.0.1", 0))
 
 
-def test_a_taken_port_is_named_with_its_owner_and_a_free_one(
+def test_taken_ports_are_named_with_their_owner_and_free_ones(
     listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The line says who has the port and the command that would work."""
+    """The lines say who has the ports, and the one command that would work."""
     with listener:
         port = listener.getsockname()[1]
+        monkeypatch.setattr(ports, "DEFAULTS", {"WEB_PORT": 8000, "FLOWER_PORT": 5555})
         monkeypatch.setenv("WEB_PORT", str(port))
+        monkeypatch.setenv("FLOWER_PORT", str(port))
         with pytest.raises(StepFailedError) as refused:
             ports.chosen()
-    line = next(line for line in str(refused.value).splitlines() if str(port) in line)
-    begins, _, command = line.partition(". Stop it, or choose another: make demo WEB_PORT=")
-    assert begins.startswith(f"Port {port} is taken by ")
-    assert begins.endswith(f"(process {os.getpid()})")
-    assert ports.is_free(int(command))
+    lines = str(refused.value).splitlines()
+    assert [line.startswith(f"Port {port} is taken by ") for line in lines] == [True, True, False]
+    assert lines[0].endswith(f"(process {os.getpid()}).")
+    command = re.fullmatch(r"Stop it, or choose another: make demo WEB_PORT=(\d+) FLOWER_PORT=(\d+)", lines[2])
+    assert command is not None
+    assert ports.is_free(int(command[1]))
 
 
 @pytest.mark.parametrize("text", ["80", "65536", "-1", "web", "8000 "])

@@ -18,50 +18,74 @@ from kombu import Connection
 
 #: Seconds a caller waits for all components together.
 PATIENCE: Final = 2.0
+#: Seconds an outcome is good for. A storm of callers, who need no password, asks the services once a second.
+FRESH: Final = 1.0
 #: Seconds before a check's own sockets give up; then its thread ends and the next caller starts a new one.
 SOCKET_TIMEOUTS: Final = {"socket_connect_timeout": PATIENCE, "socket_timeout": PATIENCE}
 
 logger = structlog.get_logger(__name__)
 
 
-class Probe:
-    """One component's check. At most one runs at a time; whoever asks meanwhile shares its outcome.
+class Check:
+    """One run of a component's check, in a thread of its own."""
 
-    So a stuck peer holds one thread, however often it is asked about. The thread is a daemon: it does not hold up the
-    end of the process either.
-    """
-
-    def __init__(self, component: str, check: Callable[[], None]) -> None:
+    def __init__(self, component: str, ask: Callable[[], None]) -> None:
         self.component = component
-        self._check = check
-        self._lock = Lock()
-        self._running: Future[dict[str, Any]] | None = None
+        self.ended: Future[dict[str, Any]] = Future()
+        self._ask = ask
+        self._began = monotonic()
+        self._ended_at: float | None = None
+        # A daemon: a stuck peer does not hold up the end of the process.
+        Thread(target=self._run, name=f"probe-{component}", daemon=True).start()
 
-    def start(self) -> Future[dict[str, Any]]:
-        """Begin a check, or join the one that runs."""
-        with self._lock:
-            if self._running is None or self._running.done():
-                self._running = Future()
-                Thread(target=self._run, args=(self._running,), name=f"probe-{self.component}", daemon=True).start()
-            return self._running
+    def outcome(self) -> dict[str, Any]:
+        """Wait until the check has had its time; then it is "timeout" for everybody at once."""
+        wait([self.ended], timeout=self._began + PATIENCE - monotonic())
+        return self.ended.result() if self.ended.done() else {"status": "timeout", "ms": self._milliseconds()}
 
-    def _run(self, outcome: Future[dict[str, Any]]) -> None:
-        began = monotonic()
+    @property
+    def stale(self) -> bool:
+        """Whether the outcome is known and too old to pass on."""
+        return self._ended_at is not None and monotonic() - self._ended_at > FRESH
+
+    def _run(self) -> None:
+        status = "ok"
         try:
-            self._check()
-            status = "ok"
+            self._ask()
         except Exception as error:  # noqa: BLE001 (whatever it is, the component does not answer)
             status = "failed"
             logger.warning("not_ready", component=self.component, error=f"{type(error).__name__}: {error}")
-        outcome.set_result({"status": status, "ms": round((monotonic() - began) * 1000, 1)})
+        self.ended.set_result({"status": status, "ms": self._milliseconds()})
+        self._ended_at = monotonic()
+
+    def _milliseconds(self) -> float:
+        return round((monotonic() - self._began) * 1000, 1)
+
+
+class Probe:
+    """A component to ask about. One check runs at a time, and whoever asks meanwhile or just after shares it.
+
+    So a stuck peer holds one thread, however many ask.
+    """
+
+    def __init__(self, component: str, ask: Callable[[], None]) -> None:
+        self.component = component
+        self._ask = ask
+        self._lock = Lock()
+        self._check: Check | None = None
+
+    def check(self) -> Check:
+        """Begin a check, or join the last one."""
+        with self._lock:
+            if self._check is None or self._check.stale:
+                self._check = Check(self.component, self._ask)
+            return self._check
 
 
 def readiness(probes: tuple[Probe, ...]) -> dict[str, dict[str, Any]]:
-    """Ask all components at once; what has not answered in time is "timeout"."""
-    running = {probe.component: probe.start() for probe in probes}
-    wait(running.values(), timeout=PATIENCE)
-    late = {"status": "timeout", "ms": PATIENCE * 1000}
-    return {name: outcome.result() if outcome.done() else late for name, outcome in running.items()}
+    """Ask all components at once."""
+    checks = [probe.check() for probe in probes]
+    return {check.component: check.outcome() for check in checks}
 
 
 def check_database() -> None:
@@ -78,8 +102,7 @@ def check_broker() -> None:
     """Connect as a producer does, with the same TLS and Sentinel options."""
     from config.celery import app  # noqa: PLC0415 (it reads Django's settings, which name this module)
 
-    with app.connection_for_write(connect_timeout=PATIENCE, transport_options=SOCKET_TIMEOUTS) as connection:
-        connection.connect()
+    _connect(app.connection_for_write(connect_timeout=PATIENCE, transport_options=SOCKET_TIMEOUTS))
 
 
 def check_results() -> None:
@@ -89,8 +112,14 @@ def check_results() -> None:
     conf = app.conf
     options = {**(conf.result_backend_transport_options or {}), **SOCKET_TIMEOUTS}
     tls = conf.redis_backend_use_ssl or False
-    with Connection(conf.result_backend, connect_timeout=PATIENCE, ssl=tls, transport_options=options) as connection:
-        connection.connect()
+    _connect(Connection(conf.result_backend, connect_timeout=PATIENCE, ssl=tls, transport_options=options))
+
+
+def _connect(connection: Connection) -> None:
+    """Try each node once: kombu itself would go round again and sleep in between."""
+    with connection:
+        others = max(len(connection.alt) - 1, 0)
+        connection.ensure_connection(max_retries=others, interval_start=0, interval_step=0, timeout=PATIENCE)
 
 
 PROBES: Final = (

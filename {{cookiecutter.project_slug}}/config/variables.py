@@ -1,8 +1,8 @@
 """Typed environment variables, and one report of everything that is wrong with them.
 
 An app declares its own in `<app>/env.py` as `class Environment(Variables)`. A value is looked for in the process
-environment, then in a file of that name under `$CREDENTIALS_DIRECTORY` (systemd's LoadCredential=), then in `.env`
-beside manage.py. Tests never read `.env`: they must pass on a machine that has none.
+environment, then in a file of that name under `$CREDENTIALS_DIRECTORY` (systemd's LoadCredential=), then, in a local
+run, in `.env` beside manage.py. Tests and production never read that file: a developer's values decide nothing there.
 """
 
 import difflib
@@ -103,8 +103,8 @@ class Variables(BaseSettings):
 
 @cache
 def dotenv() -> dict[str, str | None]:
-    """What `.env` holds; nothing under ENVIRONMENT=test."""
-    if os.environ.get("ENVIRONMENT") == "test":
+    """What `.env` holds: the variables of a local run. Whoever says in the process that it is none gets nothing."""
+    if os.environ.get("ENVIRONMENT", "local") != "local":
         return {}
     try:
         return dotenv_values(DOTENV)

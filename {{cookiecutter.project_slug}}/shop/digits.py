@@ -18,6 +18,7 @@ from PIL import Image, ImageOps
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from shop import model_file
 
@@ -75,6 +76,8 @@ def save(model: Model, path: Path) -> None:
 
 def load(path: Path) -> Model:
     """Load the model. It is a pickle, which can run code: only a deployment may write to its folder."""
+    # One thread: the cores are for the slots, and threads that spin for two milliseconds of work slow them all.
+    threadpool_limits(1)
     label, file = model_file.opened(path)
     with file:
         return Model(joblib.load(file), label["accuracy"])

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from django import forms
 
+from shop.catalogue import SKU
 from shop.orders import CARD, MOST_LINES, MOST_OF_ONE, Wanted
 
 QUANTITY = "quantity-"
@@ -13,6 +14,9 @@ QUANTITY = "quantity-"
 
 class OrderForm(forms.Form):
     """Who orders and how they pay; how many of what are the page's fields `quantity-<sku>`."""
+
+    # After a label: no colon.
+    label_suffix = ""
 
     email = forms.EmailField(label="E-mail")
     card_token = forms.RegexField(
@@ -33,7 +37,7 @@ class OrderForm(forms.Form):
         quantities = {
             name.removeprefix(QUANTITY): _quantity(str(value))
             for name, value in self.data.items()
-            if name.startswith(QUANTITY) and value
+            if name.startswith(QUANTITY) and value and SKU.fullmatch(name.removeprefix(QUANTITY))
         }
         self.quantities = {sku: count for sku, count in quantities.items() if count}
         if not 0 < len(self.quantities) <= MOST_LINES:

@@ -43,17 +43,23 @@ class Wanted:
 
 def place(wanted: Wanted, key: str) -> tuple[Order, bool]:
     """Place the order once a key; a repetition gets the first one's order, and False."""
-    order = Order.objects.filter(idempotency_key=key).first()
+    order = _known(key)
     if order is None:
         try:
             with transaction.atomic():
                 return _create(wanted, key), True
         except IntegrityError:
             # The same request twice at one moment: the unique key let the other one in.
-            order = Order.objects.get(idempotency_key=key)
+            order = _known(key)
+            if order is None:
+                raise
     if order.request_digest != wanted.digest():
-        raise KeyReusedError
+        raise KeyReusedError("this key was used for another order")
     return order, False
+
+
+def _known(key: str) -> Order | None:
+    return Order.objects.filter(idempotency_key=key).first()
 
 
 def _create(wanted: Wanted, key: str) -> Order:

@@ -12,7 +12,9 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
+from billiard.exceptions import TimeLimitExceeded
 from celery import signals
+from celery.app import trace
 from django.conf import settings
 from django.http import HttpResponseBase
 from django_structlog.celery import signals as task_signals
@@ -24,13 +26,14 @@ from config.env import Environment, environment
 from workers.process import group_name
 
 PROBES = ("/healthz", "/readyz")
+UNREMARKABLE = (*PROBES, "/static/")  # no line while they are answered as they should be
 # What a task inherits from whoever sent it; the sender's own task, queue and retries would be wrong there.
 INHERITED = ("request_id", "parent_task_id")
 ACCESS_FIELDS = ("method", "path", "status", "bytes", "duration_ms", "request_id")
 
 # Who brings handlers of its own; an empty list takes them away.
 ONLY_ROOT: dict[str, Any] = {"handlers": [], "propagate": True}
-OWN_HANDLERS = ("django", "django.server", "gunicorn.access", "gunicorn.error", "multiprocessing")
+OWN_HANDLERS = ("django", "django.server", "gunicorn.access", "gunicorn.error")
 
 # Who is told to be quieter than LOG_LEVEL, because another line already says it.
 QUIET = {
@@ -44,6 +47,9 @@ QUIET = {
     "multiprocessing": "WARNING",  # "child process 123 calling self.run()"
 }
 
+# Celery's own lines about a failure, the first of which shows the arguments; task_failed has the same exception.
+FAILED = (trace.LOG_FAILURE.strip(), "Task handler raised error: ", "Hard time limit ")
+
 
 class LineFilter(logging.Filter):
     """Drops lines that say nothing new, and turns gunicorn's access line into fields.
@@ -55,12 +61,10 @@ class LineFilter(logging.Filter):
         """Whether the line is written."""
         if record.name == "gunicorn.access":
             access = _read_access(record)
-            return not (access["path"] in PROBES and access["status"] == HTTPStatus.OK)
+            return access["status"] >= HTTPStatus.BAD_REQUEST or not access["path"].startswith(UNREMARKABLE)
         if record.name == "django.request":  # not_ready has said which component it was
             return getattr(record.__dict__.get("request"), "path", "") not in PROBES
-        if record.name == "celery.app.trace":  # task_failed has the exception; this line would show the arguments
-            return bool(record.__dict__.get("data", {}).get("description") != "raised unexpected")
-        return True
+        return not str(record.msg).startswith(FAILED)
 
 
 def _read_access(record: logging.LogRecord) -> dict[str, Any]:
@@ -96,7 +100,9 @@ def django_logging(env: Environment) -> dict[str, Any]:
         "root": {"handlers": ["stderr"], "level": env.log_level},
         "loggers": {
             **{name: {"level": level} for name, level in QUIET.items()},
-            **{name: {**ONLY_ROOT, "level": QUIET.get(name, env.log_level)} for name in OWN_HANDLERS},
+            **{name: ONLY_ROOT for name in OWN_HANDLERS},
+            # billiard cuts this one off from the root each time it looks at it.
+            "multiprocessing": {"handlers": ["stderr"], "level": QUIET["multiprocessing"]},
         },
     }
 
@@ -150,8 +156,24 @@ def configure(options: dict[str, Any]) -> None:
     logging.captureWarnings(capture=True)
 
 
-# Receivers live here because signals only hold them weakly.
-_receiver = CeleryReceiver()
+class Receiver(CeleryReceiver):
+    """django-structlog's, made to say enough where a worker's main process reports what its child could not."""
+
+    _timed_out: str | None = None
+
+    def receiver_task_failure(self, *args: Any, **kwargs: Any) -> None:
+        """Name the task as well; and once only: Celery reports a hard time limit twice."""
+        task_id = kwargs.get("task_id")
+        if isinstance(kwargs.get("exception"), TimeLimitExceeded):
+            if task_id == self._timed_out:
+                return
+            self._timed_out = task_id
+        with structlog.contextvars.bound_contextvars(task=kwargs["sender"].name, group=group_name()):
+            super().receiver_task_failure(*args, **kwargs)
+
+
+# It lives here because signals only hold it weakly.
+_receiver = Receiver()
 
 
 def connect() -> None:
@@ -193,6 +215,8 @@ def _bind_task(task: Any, **_: object) -> None:
         group=group_name(),
         retries=request.retries,
     )
+    if structlog.contextvars.get_contextvars().get("parent_task_id") == request.id:
+        structlog.contextvars.unbind_contextvars("parent_task_id")  # a retry is sent by the task itself
 
 
 def _forget_task(**_: object) -> None:

@@ -12,5 +12,7 @@ class WorkersConfig(AppConfig):
 
     def ready(self) -> None:
         """Import what must exist before the first task."""
-        import_module("config.celery")
+        app = import_module("config.celery").app
+        # Settings are built when first read, without a lock: two threads of a fresh web process would get half of them.
+        app.conf.task_routes  # noqa: B018
         import_module("workers.checks")

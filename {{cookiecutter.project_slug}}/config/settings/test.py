@@ -11,4 +11,5 @@ from config.settings.security import content_security_policy
 DEBUG = False
 CONTENT_SECURITY_POLICY = content_security_policy()
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the real one takes a third of a second
+WHITENOISE_AUTOREFRESH = True  # read static files where they lie: no collectstatic before tests
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"

@@ -7,7 +7,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 TIMEOUT = 30
-THREADS = 8
+CONNECTIONS = 20
 
 
 class ApiError(Exception):
@@ -21,7 +21,7 @@ class Api:
         self._site = site
         self._session = requests.Session()
         self._session.headers["Authorization"] = f"Bearer {token}"
-        self._session.mount(site, HTTPAdapter(pool_maxsize=2 * THREADS))
+        self._session.mount(site, HTTPAdapter(pool_maxsize=CONNECTIONS))
 
     def get(self, path: str) -> dict[str, Any]:
         """Ask how far something has come."""

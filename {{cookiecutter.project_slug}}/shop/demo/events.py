@@ -1,5 +1,6 @@
 """What the workers tell about each task: Celery's events, collected while the demonstration runs."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Event as Flag
@@ -47,16 +48,16 @@ class Tasks:
 
     def add(self, event: Mapping[str, Any]) -> None:
         """Note an event. They come from several processes, so their order is not that of their times."""
-        kind, time = event["type"], event["timestamp"]
+        kind, moment = event["type"], event["timestamp"]
         if not kind.startswith("task-"):
             return
         task = self.seen.setdefault(event["uuid"], Seen())
         task.name = event.get("name") or task.name
         task.queue = event.get("queue") or task.queue
         if kind == "task-sent":
-            task.sent = _earlier(task.sent, time)
+            task.sent = _earlier(task.sent, moment)
         elif kind == "task-started":
-            task.started = _earlier(task.started, time)
+            task.started = _earlier(task.started, moment)
         elif kind == "task-retried":
             task.retries += 1
         elif kind in ENDED:
@@ -67,13 +68,19 @@ class Tasks:
         """The tasks that were sent and have not ended."""
         return [task for task in self.ours() if task.state == "open"]
 
+    def wait_until_ended(self, seconds: float) -> None:
+        """Give the last tasks a moment to end, and their events to arrive."""
+        until = time.monotonic() + seconds
+        while self.open() and time.monotonic() < until:
+            time.sleep(0.1)
+
     def ours(self) -> list[Seen]:
         """The shop's tasks; others may run beside them."""
         return [task for task in list(self.seen.values()) if task.name.startswith(OURS)]
 
 
-def _earlier(known: float | None, time: float) -> float:
-    return time if known is None else min(known, time)
+def _earlier(known: float | None, moment: float) -> float:
+    return moment if known is None else min(known, moment)
 
 
 class Listener:

@@ -53,9 +53,17 @@ def figures(group: str, tasks: Iterable[Seen]) -> Figures:
 
 def table(groups: Iterable[str], tasks: Tasks) -> Table:
     """Draw the figures of every group, in the order of the topology."""
-    drawn = Table(title="What the workers did", title_style="bold", title_justify="left", box=box.ROUNDED)
+    drawn = Table(
+        title="What the workers did",
+        title_style="bold",
+        title_justify="left",
+        caption="wait: from sending a task to its start; p95: 95 of 100 were quicker",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
     drawn.add_column("group", style="bold cyan")
-    for heading in ("tasks", "wait p50", "wait p95", "run p50", "run p95", "retries", "failures"):
+    for heading in ("tasks", "wait p50", "wait p95", "run p50", "run p95", "retries", "failed"):
         drawn.add_column(heading, justify="right")
     for group in groups:
         row = figures(group, (task for task in tasks.ours() if task.queue == group))
@@ -83,7 +91,7 @@ def summary(work: Work) -> Table:
     drawn.add_row(
         f"{len(work.orders.done)} orders",
         f"{orders['confirmed']} paid and confirmed, {orders['declined']} declined (cards that end in 0); "
-        f"{work.repeated} were sent twice under one key, and placed once",
+        f"{len(work.repeated)} were sent twice under one key, and placed once",
     )
     for job in work.imports.done:
         kept = job["rows_done"] - job["rows_bad"]

@@ -2,23 +2,31 @@
 
 import random
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from shop import catalogue
-from shop.demo.api import THREADS, Api
+from shop.demo.api import Api, ApiError
 
 CATALOGUE = Path(catalogue.__file__).parent / "data" / "catalogue.csv"
-PAUSE = 0.5
+# Each looks at what it ordered until that is done, as people look at the page. So the load follows what the machine
+# bears: a queue that only grows would say nothing about waiting.
+CUSTOMERS = 8
+DRIVERS = 2
+LOOK = 0.25
+SHOW = 0.5
 DECLINED_ONE_IN = 20
 TWICE_ONE_IN = 50
 PRODUCTS = 100
 
 State = dict[str, Any]
+Act = Callable[[], None]
 
 
 @dataclass
@@ -31,96 +39,72 @@ class Followed:
     open: dict[str, State] = field(default_factory=dict)
     done: list[State] = field(default_factory=list)
 
-    def give(self, state: State) -> State:
-        """Follow what the shop took."""
-        self.open[str(state["id"])] = state
-        return state
-
-    def ask(self, api: Api, pool: ThreadPoolExecutor) -> None:
-        """Ask for the state of everything that is not finished."""
-        for number, state in zip(list(self.open), pool.map(self._state(api), list(self.open)), strict=False):
-            self.open[number] = state
-            if state["finished"]:
-                self.done.append(self.open.pop(number))
-
-    def _state(self, api: Api) -> Callable[[str], State]:
-        return lambda number: api.get(f"{self.address}/{number}")
-
     @property
     def finished(self) -> bool:
         """Whether all that was to come has come, and is finished."""
         return len(self.done) >= self.expected
 
+    def follow(self, api: Api, state: State, until: float) -> None:
+        """Look at one of them until it is finished, or the time has come."""
+        number = str(state["id"])
+        self.open[number] = state
+        while not state["finished"] and time.monotonic() < until:
+            time.sleep(LOOK)
+            self.open[number] = state = api.get(f"{self.address}/{number}")
+        if state["finished"]:
+            self.done.append(self.open.pop(number))
+
 
 class Work:
     """Orders, an import, slips, a newsletter and a report: something for every group."""
 
-    def __init__(self, api: Api, orders: int, slips: Iterable[Path], seconds: float) -> None:
-        self.api = api
-        self.slip_files = list(slips)
-        self.orders = Followed("orders", "orders", orders)
+    def __init__(self, api: Api, orders: int, slips: Sequence[Path], seconds: float) -> None:
         self.imports = Followed("catalogue", "imports", 1)
-        self.slips = Followed("slips", "slips", len(self.slip_files))
+        self.orders = Followed("orders", "orders", orders)
+        self.slips = Followed("slips", "slips", len(slips))
         self.newsletters = Followed("newsletter", "newsletters", 1)
         self.reports = Followed("report", "reports", 1)
-        self.repeated = 0
         self.everything = (self.imports, self.orders, self.slips, self.newsletters, self.reports)
+        self.repeated: list[str] = []
+        self._api = api
+        self._slip_files = slips
         self._run = uuid4().hex[:12]
         self._random = random.Random(self._run)  # noqa: S311 - it chooses groceries
-        self._deadline = time.monotonic() + seconds
+        self._end = time.monotonic() + seconds
 
-    def do(self, show: Callable[[], None], tasks_done: Callable[[], bool]) -> None:
+    def do(self, show: Act) -> None:
         """Have it all done, as far as there is time; `show` is called while it goes on."""
-        with ThreadPoolExecutor(THREADS) as senders, ThreadPoolExecutor(THREADS) as askers:
-            steps = (
-                (self._fill_shelves, self._shelves_filled),
-                (self._sell, self._sold),
-                (self._close, lambda: self._finished() and tasks_done()),
-            )
-            for begin, done in steps:
-                begin(senders)
-                if not self._wait(done, show, askers):
-                    senders.shutdown(cancel_futures=True)
-                    break
+        with ThreadPoolExecutor(CUSTOMERS) as customers, ThreadPoolExecutor(DRIVERS + 1) as others:
+            importing = others.submit(self._import)
+            while not self._rows() > PRODUCTS and not importing.done():
+                self._watch([importing], show, SHOW)
+            slips = [others.submit(self._slip, file) for file in self._slip_files]
+            self._watch([importing, *slips, *(customers.submit(order) for order in self._orders())], show)
+            # After the orders: they bring the subscribers and the revenue.
+            self._watch([others.submit(self._newsletter), others.submit(self._report)], show)
 
-    def _wait(self, done: Callable[[], bool], show: Callable[[], None], pool: ThreadPoolExecutor) -> bool:
-        while time.monotonic() < self._deadline:
-            for kind in self.everything:
-                kind.ask(self.api, pool)
+    def _watch(self, acts: Iterable[Future[None]], show: Act, seconds: float = float("inf")) -> None:
+        """Show how it goes until all is done or the seconds are over; raise what went wrong."""
+        open_, until = set(acts), time.monotonic() + seconds
+        while open_ and time.monotonic() < until:
+            done, open_ = wait(open_, timeout=SHOW)
+            for act in done:
+                act.result()
             show()
-            if done():
-                return True
-            time.sleep(PAUSE)
-        return False
 
-    def _fill_shelves(self, _pool: ThreadPoolExecutor) -> None:
-        self.imports.give(self.api.upload("imports", CATALOGUE))
+    def _rows(self) -> int:
+        return max((int(state["rows_done"]) for state in list(self.imports.open.values())), default=0)
 
-    def _shelves_filled(self) -> bool:
-        return _rows(self.imports) > PRODUCTS
+    def _begins(self) -> bool:
+        return time.monotonic() < self._end
 
-    def _sell(self, pool: ThreadPoolExecutor) -> None:
-        self._sent = [*self._send_orders(pool), *self._send_slips(pool)]
+    def _import(self) -> None:
+        self.imports.follow(self._api, self._api.upload("imports", CATALOGUE), self._end)
 
-    def _sold(self) -> bool:
-        for request in self._sent:
-            if request.done():
-                request.result()  # raises what went wrong
-        return self.orders.finished
-
-    def _close(self, _pool: ThreadPoolExecutor) -> None:
-        # After the orders: they bring the subscribers and the revenue.
-        letter = {"subject": "New on our shelves", "body": "Come and see what the catalogue brought."}
-        self.newsletters.give(self.api.post("newsletters", letter))
-        self.reports.give(self.api.post("reports", {}))
-
-    def _finished(self) -> bool:
-        return all(kind.finished for kind in self.everything)
-
-    def _send_orders(self, pool: ThreadPoolExecutor) -> Iterable[Future[None]]:
+    def _orders(self) -> Iterable[Act]:
         rows = catalogue.read(CATALOGUE.read_bytes())
-        shelf = [row.product.sku for row, _ in zip(rows, range(PRODUCTS), strict=False) if row.product]
-        return [pool.submit(self._order, n, self._body(n, shelf)) for n in range(self.orders.expected)]
+        shelf = [row.product.sku for row in islice(rows, PRODUCTS) if row.product]
+        return [partial(self._order, number, self._body(number, shelf)) for number in range(self.orders.expected)]
 
     def _body(self, number: int, shelf: list[str]) -> State:
         declined = number % DECLINED_ONE_IN == 0
@@ -133,22 +117,28 @@ class Work:
         }
 
     def _order(self, number: int, body: State) -> None:
-        self._arrive(number, self.orders)
+        if not self._begins():
+            return
         key = f"demo-{self._run}-{number}"
-        first = self.orders.give(self.api.post("orders", body, key))
+        placed = self._api.post("orders", body, key)
         if number % TWICE_ONE_IN == 0:
-            # What a browser does whose connection broke: the same again. It must be the same order.
-            second = self.api.post("orders", body, key)
-            self.repeated += second["id"] == first["id"]
+            # What a browser does whose connection broke: the same again.
+            if self._api.post("orders", body, key)["id"] != placed["id"]:
+                raise ApiError(f"the order sent twice as {key} became two")
+            self.repeated.append(key)
+        self.orders.follow(self._api, placed, self._end)
 
-    def _send_slips(self, pool: ThreadPoolExecutor) -> Iterable[Future[None]]:
-        return [pool.submit(self._slip, n, file) for n, file in enumerate(self.slip_files)]
+    def _slip(self, file: Path) -> None:
+        if self._begins():
+            # train_digits writes the number into the name: 017-481516.png.
+            number = file.stem.partition("-")[2]
+            self.slips.follow(self._api, self._api.upload("slips", file, expected=number), self._end)
 
-    def _slip(self, number: int, file: Path) -> None:
-        self._arrive(number, self.slips)
-        # train_digits writes the number into the name: 017-481516.png.
-        self.slips.give(self.api.upload("slips", file, expected=file.stem.partition("-")[2]))
+    def _newsletter(self) -> None:
+        if self._begins():
+            letter = {"subject": "New on our shelves", "body": "Come and see what the catalogue brought."}
+            self.newsletters.follow(self._api, self._api.post("newsletters", letter), self._end)
 
-
-def _rows(imports: Followed) -> int:
-    return max((int(state["rows_done"]) for state in [*imports.open.values(), *imports.done]), default=0)
+    def _report(self) -> None:
+        if self._begins():
+            self.reports.follow(self._api, self._api.post("reports", {}), self._end)

@@ -68,7 +68,7 @@ def place_order(request: HttpRequest) -> JsonResponse:
         number = list(wanted.quantities).index(error.sku)
         raise RefusedError({f"lines[{number}].sku": str(error)}) from error
     except orders.KeyReusedError as error:
-        raise RefusedError({"header Idempotency-Key": "it was used for another order"}, 409) from error
+        raise RefusedError({"header Idempotency-Key": str(error)}, 409) from error
     return JsonResponse(states.order_state(order), status=201 if new else 200)
 
 

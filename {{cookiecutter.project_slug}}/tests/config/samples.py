@@ -38,11 +38,11 @@ SetEnvironment = Callable[..., None]
 
 
 def app_values(kinds: list[type[Variables]]) -> dict[str, str]:
-    """Give every variable that some app requires in production a value that will do."""
-    required = {
+    """Give every variable that some app may require in production a value that will do."""
+    examples = {
         name.upper(): str((field.examples or [""])[0])
         for kind in kinds
         for name, field in kind.model_fields.items()
-        if field.is_required()
+        if field.is_required() or field.default is None
     }
-    return {name: example if "://" in example else "x" * 64 for name, example in required.items()}
+    return {name: example if "/" in example else "x" * 64 for name, example in examples.items()}

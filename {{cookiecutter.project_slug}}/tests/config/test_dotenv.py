@@ -5,11 +5,11 @@ import stat
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from dotenv import dotenv_values
 
 from config import dotenv
 from config.env import BASE_DIR, Environment, environments_of
-from django.conf import settings
 
 EXAMPLE = (BASE_DIR / ".env.example").read_text(encoding="utf-8")
 

@@ -42,17 +42,11 @@ def test_everything_that_is_wrong_is_reported_at_once(variables_are: SetEnvironm
     variables_are(PRODUCTION, **changes, EMAIL_HOST="", DATA_DIR="")
     assert report(Environment, AppEnvironment) == [
         "5 environment variables are missing or wrong (ENVIRONMENT=production):",
-        "  SECRET_KEY: found 5 characters (not shown); expected 50 or more random characters; for example "
-        "SECRET_KEY=$(python -c 'import secrets; print(secrets.token_urlsafe(48))'); put it in a credential file of "
-        "that name",
-        "  DATA_DIR: not set; expected a directory that the web and the workers of every host share (uploads, models); "
-        "for example DATA_DIR=/srv/shop/shared; put it in the service's environment",
-        "  WEB_PORT: found '80a'; expected a port from 1 to 65535; for example WEB_PORT=8000; put it in the service's "
-        "environment",
-        "  EMAIL_HOST: not set; expected a host name; for example EMAIL_HOST=smtp.example.com; put it in the service's "
-        "environment",
-        "  APP_TOKEN: found 4 characters (not shown); expected 12 or more characters; for example APP_TOKEN=(random); "
-        "put it in a credential file of that name",
+        "  SECRET_KEY: found 5 characters (not shown); expected 50 or more random characters; for example SECRET_KEY=$(python -c 'import secrets; print(secrets.token_urlsafe(48))'); put it in a credential file of that name",
+        "  DATA_DIR: not set; expected a directory that the web and the workers of every host share (uploads, models); for example DATA_DIR=/srv/shop/shared; put it in the service's environment",
+        "  WEB_PORT: found '80a'; expected a port from 1 to 65535; for example WEB_PORT=8000; put it in the service's environment",
+        "  EMAIL_HOST: not set; expected a host name; for example EMAIL_HOST=smtp.example.com; put it in the service's environment",
+        "  APP_TOKEN: found 4 characters (not shown); expected 12 or more characters; for example APP_TOKEN=(random); put it in a credential file of that name",
     ]
 
 
@@ -131,11 +125,14 @@ def test_the_process_is_stronger_than_a_credential_and_that_than_the_file(
     assert (env.web_port, env.flower_port, env.log_level, env.email_port) == (4, 2, "ERROR", 3)
 
 
-def test_tests_never_read_the_file(variables_are: SetEnvironment, tmp_path: Path) -> None:
-    """A developer's .env must not decide whether the tests pass."""
+@pytest.mark.parametrize("name", ["test", "staging", "production"])
+def test_only_a_local_run_reads_the_file(variables_are: SetEnvironment, tmp_path: Path, name: str) -> None:
+    """A developer's .env decides neither whether the tests pass nor what a deployment does."""
     (tmp_path / ".env").write_text("WEB_PORT=3\n")
-    variables_are(ENVIRONMENT="test")
+    variables_are(PRODUCTION, ENVIRONMENT=name)
     assert environment().web_port == 8000
+    variables_are(LOCAL)
+    assert environment().web_port == 3
 
 
 def test_a_misspelt_name_in_the_file_is_reported(variables_are: SetEnvironment, tmp_path: Path) -> None:
@@ -164,7 +161,7 @@ def test_no_report_shows_a_secret(variables_are: SetEnvironment, secret: str) ->
     """Whatever is wrong with a password or its URL, no piece of it appears."""
     marked = f"zqx{secret}zqx"
     names = ("BROKER_URL", "RESULT_URL", "DATABASE_URL", "SENTRY_DSN", "FLOWER_PASSWORD")
-    urls = {name: f"rediss://:{marked}@" for name in names}
+    urls = dict.fromkeys(names, f"rediss://:{marked}@")
     variables_are(PRODUCTION, **urls, SECRET_KEY=f"zqx{secret[:20]}", CACHE_URL=marked)
     assert "zqx" not in "\n".join(report(Environment)).lower()
 

@@ -5,7 +5,6 @@ import re
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
-from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.views.defaults import server_error
 from django.views.generic import TemplateView
@@ -61,7 +60,7 @@ def test_a_project_without_apps_has_a_start_page() -> None:
     """Deleting the last app leaves a page that says what to do."""
     request = RequestFactory().get("/")
     request.user = AnonymousUser()
-    page: HttpResponse = TemplateView.as_view(template_name="start.html")(request).render()
+    page = TemplateView.as_view(template_name="start.html")(request).render()
     assert "PROJECT_APPS" in page.content.decode()
 
 

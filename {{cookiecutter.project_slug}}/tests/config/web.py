@@ -29,11 +29,23 @@ class Web:
 
     def get(self, path: str) -> tuple[int, str]:
         """Ask for a page; status and body, also of an error."""
+        return self._ask(urllib.request.Request(self._address(path)))
+
+    def post(self, path: str, form: str, cookie: str) -> tuple[int, str]:
+        """Send a form."""
+        headers = {"Cookie": cookie, "Content-Type": "application/x-www-form-urlencoded"}
+        return self._ask(urllib.request.Request(self._address(path), form.encode(), headers))
+
+    def _address(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def _ask(self, request: urllib.request.Request) -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as response:
+            with urllib.request.urlopen(request, timeout=10) as response:
                 return response.status, response.read().decode()
         except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
+            with error:
+                return error.code, error.read().decode()
 
     def lines(self) -> list[dict[str, Any]]:
         """What was logged so far; a line that is not JSON fails the test."""

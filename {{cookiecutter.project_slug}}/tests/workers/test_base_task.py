@@ -11,7 +11,7 @@ from celery.app.task import Task as CeleryTask
 from celery.exceptions import Retry
 from django.db import transaction
 
-from workers.delivery.base import CountdownTooLongError, Task
+from workers.delivery.base import CountdownTooLongError, LimitTooHighError, Task
 
 Sent = list[dict[str, Any]]
 
@@ -33,7 +33,7 @@ def task() -> Any:
     """A task of the base class that shows one of its arguments."""
     app = Celery("t", broker="memory://", task_cls=Task, set_as_current=False)
 
-    @app.task(shared=False, name="app.pay", public_arguments=("order",), longest_countdown=60)
+    @app.task(shared=False, name="app.pay", public_arguments=("order",), longest_countdown=60, longest_run=900)
     def pay(order: int, card: str = "") -> None: ...
 
     return pay
@@ -103,4 +103,20 @@ def test_a_countdown_above_the_groups_is_refused(task: Any, sent: Sent) -> None:
         CountdownTooLongError, match=r"app\.pay was sent with a countdown of 61 s; its group allows 60 s"
     ):
         task.apply_async((1,), countdown=61)
+    assert sent == []
+
+
+@pytest.mark.django_db
+def test_a_hard_limit_below_the_soft_one_brings_a_soft_one_of_its_own(task: Any, sent: Sent) -> None:
+    """The pool starts the hard limit's clock when the soft limit strikes: the other way round it never strikes."""
+    task.apply_async((1,), time_limit=10, soft_time_limit=20, retries=1)
+    task.apply_async((1,), time_limit=10, soft_time_limit=5, retries=1)
+    assert [message["soft_time_limit"] for message in sent] == [9, 5]
+
+
+@pytest.mark.django_db
+def test_a_limit_above_the_groups_is_refused(task: Any, sent: Sent) -> None:
+    """A stop would kill the task, and the broker would run it twice."""
+    with pytest.raises(LimitTooHighError, match=r"app\.pay was sent with time_limit 901; its group allows 900"):
+        task.apply_async((1,), time_limit=901)
     assert sent == []

@@ -10,12 +10,18 @@ from celery.contrib.django.task import DjangoTask
 from celery.result import AsyncResult
 from django.db import transaction
 
+from workers.derive.task_options import soft_limit
+
 #: Seconds. RabbitMQ's native delayed delivery refuses less with a ValueError (trap 3).
 SHORTEST_COUNTDOWN = 1
 
 
 class CountdownTooLongError(ValueError):
     """A task was sent with a longer countdown or ETA than its group allows (`longest_countdown` in workers.yml)."""
+
+
+class LimitTooHighError(ValueError):
+    """A task was sent with a time limit above its group's, which stops and redeliveries are reckoned from."""
 
 
 class Task(DjangoTask[Any, Any]):
@@ -25,8 +31,9 @@ class Task(DjangoTask[Any, Any]):
     public_arguments: ClassVar[Sequence[str]] = ()
     #: Send when the surrounding transaction commits, never if it rolls back. False: at once, whatever becomes of it.
     send_after_commit: ClassVar[bool] = True
-    #: Seconds; the group's own value is set when the task is bound.
+    #: Seconds, both; the group's own values are set when the task is bound.
     longest_countdown: ClassVar[int] = 3600
+    longest_run: ClassVar[int] = 0
     #: Results are business data; 0 would disable the limit, so one character remains.
     resultrepr_maxsize = 1
 
@@ -35,10 +42,11 @@ class Task(DjangoTask[Any, Any]):
     ) -> AsyncResult[Any]:
         """Send the task, after the commit of a surrounding transaction; takes celery.Task.apply_async's arguments.
 
-        Raises CountdownTooLongError, UnroutedTaskError, or kombu's OperationalError where the broker cannot be reached.
-        Inside a transaction the last two are raised by the commit.
+        Raises CountdownTooLongError, LimitTooHighError, UnroutedTaskError, or kombu's OperationalError where the broker
+        cannot be reached. Inside a transaction the last two are raised by the commit.
         """
         self._bound_countdown(options)
+        self._bound_limits(options)
         options.setdefault("argsrepr", _shown_positional(args))
         options.setdefault("kwargsrepr", _shown_keywords(kwargs, self.public_arguments))
         send = partial(super().apply_async, args, kwargs, **options)
@@ -48,6 +56,15 @@ class Task(DjangoTask[Any, Any]):
         task_id = task_id or uuid()
         transaction.on_commit(partial(send, task_id=task_id))
         return self.AsyncResult(task_id)
+
+    def _bound_limits(self, options: dict[str, Any]) -> None:
+        soft, hard = (options.get(limit) or getattr(self, limit) for limit in ("soft_time_limit", "time_limit"))
+        if self.longest_run and (hard or 0) > self.longest_run:
+            raise LimitTooHighError(
+                f"{self.name} was sent with time_limit {hard}; its group allows {self.longest_run}: "
+                "lower it, or raise time_limit in workers.yml"
+            )
+        options["soft_time_limit"] = soft_limit(soft, hard)
 
     def _bound_countdown(self, options: dict[str, Any]) -> None:
         wait = _wait(options)

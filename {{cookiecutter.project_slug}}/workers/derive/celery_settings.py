@@ -37,6 +37,7 @@ def celery_settings(topology: Topology, links: Links, *, events: bool, timezone:
     return {
         **_messages(events=events),
         **_broker(topology, links),
+        **_control(links.broker_url),
         **_queues(topology, links.broker_url),
         **_results(links),
         **_workers(),
@@ -83,7 +84,15 @@ def _broker(topology: Topology, links: Links) -> dict[str, Any]:
         "broker_connection_max_retries": None,  # for ever, with back-off: nobody has to restart it at night
         "broker_channel_error_retry": True,  # or a channel closed by the broker leaves it deaf (trap 6)
         "broker_pool_acquire_timeout": 10,
-        "control_queue_durable": True,  # exclusive ones lock out a restarted worker with RESOURCE_LOCKED (trap 5)
+    }
+
+
+def _control(broker_url: str) -> dict[str, Any]:
+    if not broker.is_rabbitmq(broker_url):
+        return {}  # on Redis durable control queues lose replies: 9 of 40 inspect calls came back short
+    return {
+        # Exclusive ones, the default, lock out a worker that restarts while its old connection lives (trap 5).
+        "control_queue_durable": True,
         "control_queue_exclusive": False,
         "event_queue_durable": True,
         "event_queue_exclusive": False,

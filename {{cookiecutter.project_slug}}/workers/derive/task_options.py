@@ -1,12 +1,16 @@
 """The options that a group gives each of its tasks."""
 
-from typing import Any
+from typing import Any, Final
 
 from celery import Task
 
 from workers.derive.queues import PERSISTENT, TRANSIENT
 from workers.derive.routes import group_of
 from workers.topology import Group, Topology
+from workers.topology.budgets import longest_run
+
+#: The part of a hard limit after which a task is asked to end, where its soft limit leaves it no time to.
+SOFT_SHARE: Final = 0.9
 
 
 class GroupOptions:
@@ -24,17 +28,24 @@ class GroupOptions:
         """Nothing holds for every task."""
 
 
+def soft_limit(soft: float | None, hard: float | None) -> float | None:
+    """The soft limit to go with `hard`: `soft` where it is lower, else a share of `hard`.
+
+    The pool starts the hard limit's clock when the soft one strikes (celery/concurrency/asynpool.py), so a hard limit
+    below the soft one never strikes. Nor may the soft one be left out: the worker's own would take its place.
+    """
+    return hard * SOFT_SHARE if soft and hard and soft >= hard else soft
+
+
 def options(group: Group, task: type[Task[Any, Any]]) -> dict[str, Any]:
     """What `task` takes over from `group`. Its own limits stay; those above the group's are refused (W26)."""
     given: dict[str, Any] = {
         "acks_late": group.acks_late,
         "delivery_mode": TRANSIENT if group.transient else PERSISTENT,
         "longest_countdown": group.longest_countdown,
+        "longest_run": longest_run(group),
     }
     for limit in ("soft_time_limit", "time_limit"):
         given[limit] = getattr(task, limit) or getattr(group, limit)
-    if given["soft_time_limit"] and given["time_limit"] and given["soft_time_limit"] >= given["time_limit"]:
-        given["soft_time_limit"] = (
-            None  # a task with a hard limit of its own below the group's soft one has no soft one
-        )
+    given["soft_time_limit"] = soft_limit(given["soft_time_limit"], given["time_limit"])
     return given

@@ -17,6 +17,9 @@ from shop.demo.work import Work
 from shop.env import environment
 from workers.topology import topology
 
+# Seconds for the events of what the pages already show as done: workers send them in batches.
+LAST_EVENTS = 10
+
 
 class Command(BaseCommand):
     """Orders over HTTP, a catalogue, slips, a newsletter and a report; then the figures."""
@@ -38,7 +41,8 @@ class Command(BaseCommand):
         progress = Bars if console.is_terminal else Lines
         try:
             with Listener(app) as listener, progress(console, work.everything) as shown:
-                work.do(shown.show, lambda: not listener.tasks.open())
+                work.do(shown.show)
+                listener.tasks.wait_until_ended(LAST_EVENTS)
         except (ApiError, NothingHeardError) as error:
             raise CommandError(str(error)) from error
         tasks = listener.tasks

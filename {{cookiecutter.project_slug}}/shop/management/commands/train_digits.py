@@ -9,8 +9,6 @@ from django.core.management.base import BaseCommand
 
 from shop import model_file
 
-SLIPS = settings.DATA_DIR / "slips"
-
 
 class Command(BaseCommand):
     """Trains on scikit-learn's bundled digits: nothing is downloaded."""
@@ -20,7 +18,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
         parser.add_argument("--if-missing", action="store_true", help="do nothing if there is a usable model")
-        parser.add_argument("--slips", type=Path, default=SLIPS, help="folder of the sample slips")
+        parser.add_argument(
+            "--slips", type=Path, default=settings.DATA_DIR / "slips", help="folder of the sample slips"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Train, unless told not to."""

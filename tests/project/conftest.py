@@ -1,0 +1,68 @@
+"""One project installed as its owner would, and copies of it that share its environment."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.project.probe import GROUPS, add_probe, remove_shop
+from tests.project.running import Project, Up
+from tests.template.rendering import ROOT, cookiecutter, generated
+
+#: Answers of somebody's own: not the defaults, and not only ASCII.
+ANSWERS = {"project_name": "Krämer & Söhne", "project_slug": "kraemer", "broker": "redis", "timezone": "Europe/Vienna"}
+NOT_COPIED = shutil.ignore_patterns(".venv", ".git", "__pycache__", ".*_cache", "db.sqlite3*", "redis", "up.log")
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project made with ANSWERS, after its own `make install`."""
+    home = tmp_path_factory.mktemp("installed")
+    root = generated(cookiecutter(ROOT, home, ANSWERS), home)
+    python = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
+    project = Project(root, root / ".venv/bin/python")
+    done = project.make("install", f"PYTHON={python}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    project.use_free_ports()
+    return project
+
+
+def copied(project: Project, folder: Path) -> Project:
+    """The same project elsewhere, with data and ports of its own."""
+    shutil.copytree(project.root, folder, ignore=NOT_COPIED, symlinks=True)
+    (folder / ".env").unlink()
+    copy = Project(folder, project.python)
+    assert copy.run("config/dotenv.py").returncode == 0
+    copy.use_free_ports()
+    return copy
+
+
+@pytest.fixture
+def scratch(installed: Project, tmp_path: Path) -> Project:
+    """A copy for one test to break."""
+    return copied(installed, tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def shopless(installed: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy without the shop."""
+    project = copied(installed, tmp_path_factory.mktemp("shopless") / "project")
+    remove_shop(project.root)
+    return project
+
+
+@pytest.fixture(scope="session")
+def probed(shopless: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy with the probe's tasks in six groups on four kinds of pool."""
+    project = copied(shopless, tmp_path_factory.mktemp("probed") / "project")
+    add_probe(project.root)
+    return project
+
+
+@pytest.fixture(scope="module")
+def running(probed: Project) -> Iterator[Up]:
+    """The probed project, up."""
+    with probed.up(len(GROUPS)) as up:
+        yield up
