@@ -5,6 +5,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.project.probe import GROUPS
@@ -27,8 +28,14 @@ def test_a_task_runs_in_its_groups_worker_and_its_result_comes_back(running: Up,
 
 
 def _worker_pids(running: Up, group: str) -> set[int]:
-    [main] = [each for each in running.process.children(recursive=True) if f"--queues={group}" in each.cmdline()]
-    return {main.pid, *(child.pid for child in main.children())}
+    family = running.process.children(recursive=True)
+    return {each.pid for each in family if f"--queues={group}" in each.cmdline() or _spawned_by(each, group)}
+
+
+def _spawned_by(process: psutil.Process, group: str) -> bool:
+    """A spawned child has a command line of its own, and the worker as its parent; a forked one has the worker's."""
+    parent = process.parent()
+    return parent is not None and f"--queues={group}" in parent.cmdline()
 
 
 def test_workers_answer_every_time_and_consume_the_queue_of_their_group_only(ask: Ask) -> None:

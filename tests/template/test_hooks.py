@@ -127,6 +127,15 @@ def test_a_machine_without_git_gets_a_project_all_the_same(template: Path, tmp_p
     assert not (tmp_path / "corner_shop" / ".git").exists()
 
 
+def test_secrets_are_not_committed_even_where_git_would_not_ignore_them(template: Path, tmp_path: Path) -> None:
+    """A line lost from `.gitignore` must not publish a key."""
+    copy = tmp_path / "celery-prod"
+    shutil.copytree(template, copy)
+    (copy / PROJECT_FOLDER / ".gitignore").write_text("", encoding="utf-8")
+    project = generated(cookiecutter(copy, tmp_path / "home", {}), tmp_path / "home")
+    assert git(project, "status", "--porcelain") == "?? .env"
+
+
 def test_the_users_own_name_and_settings_are_respected(repository: Path, tmp_path: Path) -> None:
     """Whoever has a git identity signs the first commit; their hooks and signing keys do not hold it up."""
     (tmp_path / "hooks").mkdir()

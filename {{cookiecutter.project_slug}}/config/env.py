@@ -46,75 +46,142 @@ class Environment(Variables):
     secret_key: SecretStr = variable(
         "50 or more random characters",
         example="$(python -c 'import secrets; print(secrets.token_urlsafe(48))')",
+        about="signs sessions and password-reset links",
         test="only-for-tests-and-therefore-no-secret-of-anybody-0123456789",
         min_length=50,
     )
     allowed_hosts: CommaList = variable(
-        "host names separated by commas", example="shop.example.com", local="localhost,127.0.0.1", min_length=1
+        "host names separated by commas",
+        example="shop.example.com",
+        about="the names this site answers to",
+        local="localhost,127.0.0.1",
+        min_length=1,
     )
     site_url: str = variable(
-        "the address users open, with http or https",
+        "a URL with http or https, without a path",
         example="https://shop.example.com",
+        about="the address users open",
         local="http://127.0.0.1:8000",
         pattern=r"^https?://[^/\s]+$",
     )
     tls_ca_file: Path | None = variable(
-        "the path of a readable file", example="/etc/ssl/certs/internal-ca.pem", default=None
+        "the path of a readable file",
+        example="/etc/ssl/certs/internal-ca.pem",
+        about="the authority that signs the certificates of brokers, Redis and PostgreSQL",
+        default=None,
     )
     data_dir: Path = variable(
-        "a directory that the web and the workers of every host share (uploads, models)",
+        "a directory that the web and the workers of every host share",
         example="/srv/shop/shared",
+        about="uploads and models",
         local=LOCAL_DIR,
     )
     database_url: SecretStr = variable(
         "a URL with the scheme postgres (or sqlite, locally)",
         example="postgres://shop:PASSWORD@db.internal:5432/shop",
+        about="the database",
         local=f"sqlite:///{LOCAL_DIR / 'db.sqlite3'}",
     )
     broker_url: BrokerUrl = variable(
         "URLs with the scheme amqp, amqps, redis, rediss or sentinel, with a password; several separated by ';'",
         example="amqps://shop:PASSWORD@rabbitmq.internal:5671/shop",
+        about="carries the messages to the workers",
         test="memory://",
     )
     result_url: RedisUrl = variable(
-        REDIS_EXPECTED, example="rediss://:PASSWORD@redis.internal:6379/1", test="cache+memory://"
+        REDIS_EXPECTED,
+        example="rediss://:PASSWORD@redis.internal:6379/1",
+        about="keeps the results of tasks",
+        test="cache+memory://",
     )
-    cache_url: RedisUrl = variable(REDIS_EXPECTED, example="rediss://:PASSWORD@redis.internal:6379/2", test="locmem://")
-    lock_url: RedisUrl = variable(REDIS_EXPECTED, example="rediss://:PASSWORD@redis.internal:6379/3", test="memory://")
+    cache_url: RedisUrl = variable(
+        REDIS_EXPECTED, example="rediss://:PASSWORD@redis.internal:6379/2", about="Django's cache", test="locmem://"
+    )
+    lock_url: RedisUrl = variable(
+        REDIS_EXPECTED,
+        example="rediss://:PASSWORD@redis.internal:6379/3",
+        about="the lock and schedule of beat",
+        test="memory://",
+    )
     sentinel_master: str = variable(
-        "the name the Sentinels know the primary by", example="mymaster", default="mymaster"
+        "the name the Sentinels know the primary by",
+        example="mymaster",
+        about="for URLs with the scheme sentinel",
+        default="mymaster",
     )
-    embedded_redis: bool = variable("true or false", example="true", default=False)
-    web_port: int = variable("a port from 1 to 65535", example="8000", default=8000, **PORT)
-    flower_port: int = variable("a port from 1 to 65535", example="5555", default=5555, **PORT)
-    flower_user: str = variable("a user name", example="flower", local="flower", pattern=r"^[^:\s]+$")
+    embedded_redis: bool = variable(
+        "true or false", example="true", about="whether `make run` starts a Redis at BROKER_URL", default=False
+    )
+    web_port: int = variable(
+        "a port from 1 to 65535",
+        example="8000",
+        about="where gunicorn listens, on the loopback address",
+        default=8000,
+        **PORT,
+    )
+    flower_port: int = variable(
+        "a port from 1 to 65535",
+        example="5555",
+        about="where Flower listens, on the loopback address",
+        default=5555,
+        **PORT,
+    )
+    flower_user: str = variable(
+        "a user name", example="flower", about="who may open Flower", local="flower", pattern=r"^[^:\s]+$"
+    )
     flower_password: SecretStr = variable(
-        "12 or more characters", example="(random)", test="only-for-tests", min_length=12
+        "12 or more characters", example="(random)", about="with which password", test="only-for-tests", min_length=12
     )
     flower_cookie_secret: SecretStr = variable(
         "32 or more random characters",
         example="(random)",
+        about="signs Flower's sessions",
         min_length=32,
         test="only-for-tests-and-therefore-no-secret",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = variable(
-        "DEBUG, INFO, WARNING or ERROR", example="INFO", default="INFO"
+        "DEBUG, INFO, WARNING or ERROR",
+        example="INFO",
+        about="the least important line that is written",
+        default="INFO",
     )
     log_format: Literal["json", "console"] = variable(
-        "json or console", example="json", local="console", default="json"
+        "json or console", example="json", about="for machines or for people", local="console", default="json"
     )
     sentry_dsn: SecretStr | None = variable(
-        "the address of a Sentry project", example="https://KEY@sentry.example.com/1", default=None, secret=True
+        "the address of a Sentry project",
+        example="https://KEY@sentry.example.com/1",
+        about="where exceptions are reported; unset is off",
+        default=None,
     )
     otel_exporter_otlp_endpoint: str | None = variable(
-        "an http or https URL", example="http://127.0.0.1:4318", default=None, pattern=r"^https?://\S+$"
+        "an http or https URL",
+        example="http://127.0.0.1:4318",
+        about="where traces are sent; unset is off",
+        default=None,
+        pattern=r"^https?://\S+$",
     )
-    email_host: str = variable("a host name", example="smtp.example.com", local="")
-    email_port: int = variable("a port from 1 to 65535", example="587", default=587, **PORT)
-    email_user: str = variable("a user name", example="shop", default="")
-    email_password: SecretStr = variable("a password", example="(random)", default="")
+    email_host: str = variable(
+        "a host name",
+        example="smtp.example.com",
+        about="the server that mail is sent through; without one it is written to .local/mail",
+        local="",
+    )
+    email_port: int = variable(
+        "a port from 1 to 65535",
+        example="587",
+        about="465 is TLS from the first byte, others upgrade",
+        default=587,
+        **PORT,
+    )
+    email_user: str = variable("a user name", example="shop", about="for the mail server", default="")
+    email_password: SecretStr = variable("a password", example="(random)", about="for the mail server", default="")
     default_from_email: str = variable(
-        "an e-mail address", example="shop@example.com", local="shop@localhost", pattern="@"
+        "an e-mail address",
+        example="shop@example.com",
+        about="who mail comes from",
+        local="shop@localhost",
+        pattern="@",
     )
 
     @property

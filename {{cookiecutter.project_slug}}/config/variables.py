@@ -12,7 +12,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast, get_args
 
 from django.core.exceptions import ImproperlyConfigured
 from dotenv import dotenv_values
@@ -29,14 +29,14 @@ DEVELOPMENT = frozenset({"local", "test"})
 
 
 def variable(
-    expected: str, *, example: str, local: object = None, test: object = None, secret: bool = False, **options: Any
+    expected: str, *, example: str, about: str = "", local: object = None, test: object = None, **options: Any
 ) -> Any:
-    """Declare a variable: what is expected of it, an example, and what it is under ENVIRONMENT=local and =test.
+    """Declare a variable: what is expected of it, an example, what it is for, and what it is locally and in tests.
 
     Without `local` and without `default` it must be set everywhere. `test` falls back to `local`.
     """
     values = {"local": local, "test": local if test is None else test}
-    extra: dict[str, Any] = {"values": values, "secret": secret}
+    extra: dict[str, Any] = {"values": values, "about": about}
     return Field(description=expected, examples=[example], json_schema_extra=extra, **options)
 
 
@@ -173,7 +173,7 @@ def _found(field: FieldInfo, details: ErrorDetails) -> str:
         return "not set"
     if details["type"] == "value_error":
         return str(details["ctx"]["error"])
-    if field.annotation is SecretStr or _extra(field).get("secret"):
+    if _is_secret(field):
         return f"found {len(str(details['input']))} characters (not shown)"
     return f"found {details['input']!r}"
 
@@ -181,8 +181,11 @@ def _found(field: FieldInfo, details: ErrorDetails) -> str:
 def _where(field: FieldInfo) -> str:
     if _current_name() in DEVELOPMENT:
         return "put it in .env (`make install` writes one)"
-    secret = field.annotation is SecretStr or _extra(field).get("secret")
-    return "put it in a credential file of that name" if secret else "put it in the service's environment"
+    return "put it in a credential file of that name" if _is_secret(field) else "put it in the service's environment"
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return SecretStr in (field.annotation, *get_args(field.annotation))
 
 
 def _current_name() -> str:

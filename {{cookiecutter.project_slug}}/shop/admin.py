@@ -52,7 +52,7 @@ class PaymentOfOrder(Unchanging, TabularInline):
     """The payment of an order."""
 
     model = Payment
-    fields = ("id", "state", "amount_cents", "reference", "settled_at")
+    fields = readonly_fields = ("id", "state", "amount_cents", "reference", "settled_at")
 
 
 class Problems(Unchanging, TabularInline):

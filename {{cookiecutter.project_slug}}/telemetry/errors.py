@@ -7,8 +7,12 @@ import sentry_sdk
 from celery import signals
 from sentry_sdk.integrations.atexit import AtexitIntegration
 from sentry_sdk.integrations.celery import CeleryIntegration
+from sentry_sdk.integrations.logging import ignore_logger
 
 from config.env import environment
+
+# Loggers that tell once more what task_failed has told: a lost child, a hard time limit.
+REPEATED = ("celery.worker.request", "multiprocessing")
 
 
 def connect() -> None:
@@ -35,6 +39,8 @@ def start(**_: object) -> None:
         max_request_body_size="never",
         shutdown_timeout=2,  # seconds a process that ends spends on sending what is left
     )
+    for name in REPEATED:
+        ignore_logger(name)
 
 
 def _say_nothing(pending: int, timeout: float) -> None:

@@ -100,7 +100,7 @@ def django_logging(env: Environment) -> dict[str, Any]:
         "root": {"handlers": ["stderr"], "level": env.log_level},
         "loggers": {
             **{name: {"level": level} for name, level in QUIET.items()},
-            **{name: ONLY_ROOT for name in OWN_HANDLERS},
+            **dict.fromkeys(OWN_HANDLERS, ONLY_ROOT),
             # billiard cuts this one off from the root each time it looks at it.
             "multiprocessing": {"handlers": ["stderr"], "level": QUIET["multiprocessing"]},
         },

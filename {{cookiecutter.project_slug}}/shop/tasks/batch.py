@@ -38,8 +38,9 @@ def nightly_report(day: str | None = None) -> None:
     report, _ = Report.objects.update_or_create(day=of, defaults={"state": Report.State.BUILDING})
     # A chord: `combine_report` gets the results of all parts when the last one is done, in their order.
     parts = [report_part.s(start=start.isoformat(), end=end.isoformat()) for start, end in sales.windows(of)]
-    # Without on_error a failed part leaves the report "building" for ever: the body is simply not run.
-    chord(parts, combine_report.s(report_id=report.pk).on_error(fail_report.s(report_id=report.pk))).delay()
+    # Without on_error a failed part leaves the report "building" for ever: the body is simply not run. Immutable (si):
+    # it would get the failed task's id before its own argument.
+    chord(parts, combine_report.s(report_id=report.pk).on_error(fail_report.si(report_id=report.pk))).delay()
 
 
 # The chord's body needs the results, which all other tasks ignore: storing one costs a round trip.

@@ -43,7 +43,7 @@ def test_everything_that_is_wrong_is_reported_at_once(variables_are: SetEnvironm
     assert report(Environment, AppEnvironment) == [
         "5 environment variables are missing or wrong (ENVIRONMENT=production):",
         "  SECRET_KEY: found 5 characters (not shown); expected 50 or more random characters; for example SECRET_KEY=$(python -c 'import secrets; print(secrets.token_urlsafe(48))'); put it in a credential file of that name",
-        "  DATA_DIR: not set; expected a directory that the web and the workers of every host share (uploads, models); for example DATA_DIR=/srv/shop/shared; put it in the service's environment",
+        "  DATA_DIR: not set; expected a directory that the web and the workers of every host share; for example DATA_DIR=/srv/shop/shared; put it in the service's environment",
         "  WEB_PORT: found '80a'; expected a port from 1 to 65535; for example WEB_PORT=8000; put it in the service's environment",
         "  EMAIL_HOST: not set; expected a host name; for example EMAIL_HOST=smtp.example.com; put it in the service's environment",
         "  APP_TOKEN: found 4 characters (not shown); expected 12 or more characters; for example APP_TOKEN=(random); put it in a credential file of that name",

@@ -6,6 +6,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.test import Client, RequestFactory
+from django.utils.html import escape
 from django.views.defaults import server_error
 from django.views.generic import TemplateView
 
@@ -46,7 +47,7 @@ def test_a_missing_page_has_the_frame(client: Client) -> None:
     """A wrong address is answered within the site."""
     response = client.get("/nowhere/")
     assert response.status_code == 404
-    assert settings.PROJECT["title"] in response.content.decode()
+    assert escape(settings.PROJECT["title"]) in response.content.decode()
 
 
 def test_the_page_of_a_failure_needs_nothing() -> None:

@@ -1,15 +1,12 @@
 """What the shop's tests start from."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from uuid import UUID, uuid4
 
 import pytest
 from celery import Celery
 from celery.contrib.testing.worker import start_worker
 from celery.worker import WorkController
-from django.conf import settings as project
 from django.core.cache import cache
 from django.test import Client
 from pytest_django import Settings
@@ -19,11 +16,11 @@ from config import variables
 from config.celery import app
 from shop import digits, model_file
 from shop.env import environment
-from shop.models import Order, OrderLine, Payment, Product
+from shop.models import Product
 
 
 @pytest.fixture
-def products(db: None) -> list[Product]:
+def products() -> list[Product]:
     """Three things to buy."""
     made = [
         Product(sku="TEA-1", name="Assam, 250 g", category="Tea", price_cents=450),
@@ -47,22 +44,12 @@ def eager() -> Iterator[Celery]:
     app.conf.task_always_eager = False
 
 
-@pytest.fixture
-def worker(transactional_db: None) -> Iterator[WorkController]:
+@pytest.fixture(scope="session")
+def worker() -> Iterator[WorkController]:
     """Run a worker in a thread of this process, on the broker and results in memory."""
     app.loader.import_default_modules()
     with start_worker(app, pool="solo", perform_ping_check=False, shutdown_timeout=30) as running:
         yield running
-
-
-def eventually(true: Callable[[], bool], seconds: float = 20) -> bool:
-    """Wait until something is true; false if it never was."""
-    until = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 @pytest.fixture
@@ -88,17 +75,4 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model(trained: Path, settings: Settings) -> Path:
     """Have the tasks find the trained model; its path."""
     settings.DATA_DIR = trained
-    assert project.DATA_DIR == trained
     return model_file.digits_path()
-
-
-def pending_payment(card: str = "tok_4242", number: UUID | None = None) -> Payment:
-    """Make an order of one line that is placed and not paid."""
-    product, _ = Product.objects.get_or_create(
-        sku="TEA-9", defaults={"name": "Darjeeling", "category": "Tea", "price_cents": 500}
-    )
-    order = Order.objects.create(
-        email="ada@example.org", total_cents=1000, idempotency_key=uuid4().hex, request_digest=""
-    )
-    OrderLine.objects.create(order=order, product=product, quantity=2, price_cents=500)
-    return Payment.objects.create(id=number or uuid4(), order=order, amount_cents=1000, card_token=card)

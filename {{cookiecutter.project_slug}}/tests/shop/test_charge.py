@@ -5,7 +5,6 @@ from uuid import UUID, uuid4
 
 import pytest
 import requests
-from celery import Celery
 from celery.exceptions import Retry
 from django.core import mail
 from django.core.cache import cache
@@ -16,7 +15,7 @@ from shop.models import Order, Payment
 from shop.tasks import batch, default
 from shop.tasks.priority import charge
 from shop.views import sandbox as provider
-from tests.shop.conftest import pending_payment
+from tests.shop.samples import pending_payment
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -43,7 +42,8 @@ def number_that(rest: int) -> UUID:
     return next(number for number in iter(uuid4, None) if provider.fate(str(number)) == rest)
 
 
-def test_a_paid_order_is_confirmed_by_mail(sandbox: str, eager: Celery) -> None:
+@pytest.mark.usefixtures("sandbox", "eager")
+def test_a_paid_order_is_confirmed_by_mail() -> None:
     """From the click to the letter, over real HTTP."""
     payment = pending_payment(number=number_that(9))
     charge.delay(payment_id=str(payment.pk))
@@ -55,7 +55,8 @@ def test_a_paid_order_is_confirmed_by_mail(sandbox: str, eager: Celery) -> None:
     assert "€10.00" in letter.body
 
 
-def test_a_declined_card_is_an_answer(sandbox: str, eager: Celery) -> None:
+@pytest.mark.usefixtures("sandbox", "eager")
+def test_a_declined_card_is_an_answer() -> None:
     """No retry, no failure, no letter: the customer sees it on the order's page."""
     payment = pending_payment(card="tok_4000", number=number_that(9))
     result = charge.delay(payment_id=str(payment.pk))
@@ -65,7 +66,8 @@ def test_a_declined_card_is_an_answer(sandbox: str, eager: Celery) -> None:
     assert not mail.outbox
 
 
-def test_an_unavailable_provider_is_asked_again(sandbox: str, eager: Celery) -> None:
+@pytest.mark.usefixtures("sandbox", "eager")
+def test_an_unavailable_provider_is_asked_again() -> None:
     """A 503 first, then the charge: the sandbox does that to one payment in twenty."""
     payment = pending_payment(number=number_that(0))
     charge.delay(payment_id=str(payment.pk))
@@ -73,7 +75,8 @@ def test_an_unavailable_provider_is_asked_again(sandbox: str, eager: Celery) -> 
     assert payment.state == Payment.State.SUCCEEDED
 
 
-def test_a_second_delivery_does_nothing(monkeypatch: pytest.MonkeyPatch, eager: Celery) -> None:
+@pytest.mark.usefixtures("eager")
+def test_a_second_delivery_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that died before it acknowledged leaves its message to another: the customer pays once."""
     calls = answers(monkeypatch, PAID)
     payment = pending_payment()
@@ -83,7 +86,8 @@ def test_a_second_delivery_does_nothing(monkeypatch: pytest.MonkeyPatch, eager: 
     assert len(mail.outbox) == 1
 
 
-def test_two_deliveries_at_once_settle_once(monkeypatch: pytest.MonkeyPatch, eager: Celery) -> None:
+@pytest.mark.usefixtures("eager")
+def test_two_deliveries_at_once_settle_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both find the payment pending and ask the provider, under one key; one of them settles and confirms."""
     payment = pending_payment()
     keys: list[str] = []
@@ -100,13 +104,15 @@ def test_two_deliveries_at_once_settle_once(monkeypatch: pytest.MonkeyPatch, eag
     assert len(mail.outbox) == 1
 
 
-def test_the_provider_charges_once_for_two_requests(sandbox: str) -> None:
+@pytest.mark.usefixtures("sandbox")
+def test_the_provider_charges_once_for_two_requests() -> None:
     """What the key is for: the second request gets the first one's answer."""
     payment = pending_payment(number=number_that(9))
     assert payments.charge(payment) == payments.charge(payment)
 
 
-def test_a_late_answer_does_not_undo_a_decision(monkeypatch: pytest.MonkeyPatch, eager: Celery) -> None:
+@pytest.mark.usefixtures("eager")
+def test_a_late_answer_does_not_undo_a_decision(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settled is settled, even if the provider contradicts itself."""
     payment = pending_payment()
     answers(monkeypatch, PAID)
@@ -136,7 +142,8 @@ def test_retries_back_off_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
     charge.pop_request()
 
 
-def test_a_bug_is_not_retried(monkeypatch: pytest.MonkeyPatch, eager: Celery) -> None:
+@pytest.mark.usefixtures("eager")
+def test_a_bug_is_not_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     """What does not pass by itself fails at once, with its own exception."""
     calls = answers(monkeypatch, KeyError("status"))
     result = charge.delay(payment_id=str(pending_payment().pk))
@@ -159,6 +166,8 @@ def test_a_refused_request_is_not_transient(monkeypatch: pytest.MonkeyPatch, pro
 
 
 def ask(monkeypatch: pytest.MonkeyPatch, problem: Exception | int) -> None:
+    """Charge, with a provider that answers like this."""
+
     def post(*_args: object, **_options: object) -> requests.Response:
         if isinstance(problem, Exception):
             raise problem
@@ -190,7 +199,8 @@ def test_a_mail_server_that_refuses_gives_the_order_back(monkeypatch: pytest.Mon
     assert len(mail.outbox) == 1
 
 
-def test_a_forgotten_payment_is_charged(monkeypatch: pytest.MonkeyPatch, eager: Celery) -> None:
+@pytest.mark.usefixtures("eager")
+def test_a_forgotten_payment_is_charged(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lost task costs minutes, not the sale; what is new or a day old is left alone."""
     calls = answers(monkeypatch, PAID)
     ages = {"new": timedelta(minutes=1), "forgotten": timedelta(minutes=10), "old": timedelta(days=2)}

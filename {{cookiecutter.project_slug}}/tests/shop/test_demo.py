@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from celery import Celery
@@ -14,7 +15,7 @@ from shop.demo.api import Api, ApiError
 from shop.demo.events import Listener, Seen, Tasks
 from shop.demo.progress import Lines
 from tests.conftest import free_port
-from tests.shop.conftest import eventually
+from tests.shop.samples import eventually
 
 
 @pytest.mark.parametrize(
@@ -45,10 +46,12 @@ def test_times_are_written_in_their_unit(seconds: float | None, text: str) -> No
 
 
 def event(kind: str, uuid: str, moment: float, **more: Any) -> dict[str, Any]:
+    """Make an event as Celery sends it."""
     return {"type": f"task-{kind}", "uuid": uuid, "timestamp": moment, **more}
 
 
 def told(*events: dict[str, Any]) -> Tasks:
+    """Have tasks put together from events."""
     tasks = Tasks()
     for one in events:
         tasks.add(one)
@@ -119,7 +122,7 @@ class Pretended(Api):
         self.keys: dict[str, str] = {}
 
     def _state(self, kind: str, number: str) -> dict[str, Any]:
-        finished = number != self.never and kind != self.never
+        finished = self.never not in {number, kind}
         return {
             "id": number, "finished": finished, "state": "confirmed", "rows_done": 4212, "rows_total": 4212,
             "rows_bad": 9, "digits": "123456", "expected": "123456", "unsure": False, "recipients": 1,
@@ -127,18 +130,30 @@ class Pretended(Api):
         }  # fmt: skip
 
     def get(self, path: str) -> dict[str, Any]:
+        """Tell how far it is."""
         return self._state(*path.split("/"))
 
-    def post(self, path: str, body: dict[str, Any], key: str | None = None) -> dict[str, Any]:
+    def post(self, path: str, _body: dict[str, Any], key: str | None = None) -> dict[str, Any]:
+        """Take it, once a key."""
         self.taken[path] = self.taken.get(path, 0) + 1
         number = self.keys.setdefault(key, f"{path}-{len(self.keys)}") if key else path
         return {**self._state(path, number), "finished": False}
 
-    def upload(self, path: str, file: Path, **fields: str) -> dict[str, Any]:
+    def upload(self, path: str, file: Path, **_fields: str) -> dict[str, Any]:
+        """Take a file, once a file."""
         return self.post(path, {}, str(file))
 
 
-def done(api: Api, seconds: float = 20, monkeypatch: pytest.MonkeyPatch | None = None) -> work.Work:
+class Forgetful(dict[str, str]):
+    """Forgets every key: what a shop without idempotency does."""
+
+    def setdefault(self, _key: str, default: str = "") -> str:
+        """Make a new number each time."""
+        return f"{default}-{uuid4()}"
+
+
+def done(api: Api, seconds: float = 20) -> work.Work:
+    """Do a small day's work."""
     doing = work.Work(api, 60, [Path("001-123456.png"), Path("002-654321.png")], seconds)
     doing.do(lambda: None)
     return doing
@@ -184,7 +199,7 @@ def test_an_order_that_became_two_ends_it(monkeypatch: pytest.MonkeyPatch) -> No
     """It checks the shop's promise and does not only count."""
     monkeypatch.setattr(work, "LOOK", 0.01)
     api = Pretended()
-    api.keys = type("Forgetful", (dict,), {"setdefault": lambda self, key, value: f"{value}-{api.taken}"})()
+    api.keys = Forgetful()
     with pytest.raises(ApiError, match="became two"):
         done(api)
 
@@ -210,6 +225,6 @@ def test_the_report_fits_a_terminal_of_80(capsys: pytest.CaptureFixture[str]) ->
 def test_a_project_that_does_not_run_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
     """One sentence and exit 1 instead of a traceback."""
     monkeypatch.setattr(Listener, "__enter__", lambda self: self)
-    monkeypatch.setattr(Listener, "__exit__", lambda self, *_error: None)
+    monkeypatch.setattr(Listener, "__exit__", lambda *_given: None)
     with pytest.raises(CommandError, match="is the project running"):
         call_command("demo", "--site", f"http://127.0.0.1:{free_port()}")

@@ -14,6 +14,8 @@ from shop import digits, model_file
 from shop.models import DeliverySlip
 from shop.tasks import ml
 
+pytestmark = pytest.mark.django_db
+
 
 @pytest.fixture(autouse=True)
 def new_process() -> None:
@@ -22,8 +24,9 @@ def new_process() -> None:
 
 
 @pytest.fixture
-def slips(db: None, model: Path) -> list[DeliverySlip]:
+def slips(model: Path) -> list[DeliverySlip]:
     """The sample slips, uploaded and not read."""
+    assert model.exists()
     _, unseen, answers = digits.train()
     return [
         DeliverySlip.objects.create(name=f"{number}.png", image=picture, expected=number)
@@ -90,12 +93,13 @@ def test_a_model_that_cannot_be_trusted_is_refused(tmp_path: Path, content: byte
     assert "`manage.py train_digits` makes one" in str(refused.value)
 
 
+@pytest.mark.usefixtures("model")
 @pytest.mark.parametrize(
     ("content", "why"),
     [(b"no picture", "not a PNG picture"), (digits.picture([digits.train()[1][0]] * 13), "no row of 1 to 12 digits")],
     ids=["text", "too long"],
 )
-def test_an_unreadable_slip_is_a_result(db: None, model: Path, content: bytes, why: str) -> None:
+def test_an_unreadable_slip_is_a_result(content: bytes, why: str) -> None:
     """Nothing to retry: a person has to look."""
     slip = DeliverySlip.objects.create(name="x.png", image=content)
     ml.read_slip(slip_id=slip.pk)

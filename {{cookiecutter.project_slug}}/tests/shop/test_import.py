@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from celery import Celery
 from celery.exceptions import SoftTimeLimitExceeded
 
 from shop import catalogue, money
@@ -17,6 +16,7 @@ pytestmark = pytest.mark.django_db
 
 
 def imported(text: str | bytes) -> ImportJob:
+    """Import a catalogue; the job as it is afterwards."""
     content = text.encode() if isinstance(text, str) else text
     job = ImportJob.objects.create(name="new.csv", content=content)
     import_catalogue(job_id=job.pk)
@@ -85,6 +85,7 @@ def test_an_import_changes_what_is_there() -> None:
 
 
 def rows(count: int) -> str:
+    """Write a catalogue of so many rows."""
     return HEAD + "".join(f"TEA-{n},Tea {n},Tea,1.0{n % 7}\n" for n in range(100, 100 + count))
 
 
@@ -100,8 +101,8 @@ def test_a_second_run_goes_on_where_the_first_stopped(monkeypatch: pytest.Monkey
         stored.append(len(chunk))
         return store(job, done, chunk)
 
-    with monkeypatch.context() as first, pytest.raises(SystemExit):
-        first.setattr(catalogue, "_store", dies)
+    monkeypatch.setattr(catalogue, "_store", dies)
+    with pytest.raises(SystemExit):
         import_catalogue(job_id=job.pk)
     monkeypatch.setattr(catalogue, "_store", lambda *given: stored.append(len(given[2])) or store(*given))
     import_catalogue(job_id=job.pk)
@@ -131,7 +132,8 @@ def test_two_runs_at_once_count_each_row_once(monkeypatch: pytest.MonkeyPatch) -
     assert (job.rows_done, ImportProblem.objects.count()) == (501, 1)
 
 
-def test_an_import_out_of_time_sends_itself_again(monkeypatch: pytest.MonkeyPatch, eager: Celery) -> None:
+@pytest.mark.usefixtures("eager")
+def test_an_import_out_of_time_sends_itself_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A catalogue too long for the limit is imported by several tasks."""
     job = ImportJob.objects.create(name="new.csv", content=rows(500).encode())
     store = catalogue._store

@@ -1,7 +1,6 @@
 """The newsletter: in chunks, to everybody once."""
 
 import pytest
-from celery import Celery
 from django.core import mail
 
 from shop.models import Newsletter, NewsletterPart, Subscriber
@@ -17,7 +16,8 @@ def letter() -> Newsletter:
     return Newsletter.objects.create(subject="New tea", body="Come and see.")
 
 
-def test_everybody_gets_one_letter(letter: Newsletter, eager: Celery) -> None:
+@pytest.mark.usefixtures("eager")
+def test_everybody_gets_one_letter(letter: Newsletter) -> None:
     """A task for fifty subscribers, and each address by itself: nobody sees the others'."""
     default.newsletter.delay(newsletter_id=letter.pk)
     assert sorted(len(part.subscriber_ids) for part in letter.parts.all()) == [20, 50, 50]
@@ -25,7 +25,8 @@ def test_everybody_gets_one_letter(letter: Newsletter, eager: Celery) -> None:
     assert len(mail.outbox) == 120
 
 
-def test_a_second_delivery_sends_nothing(letter: Newsletter, eager: Celery) -> None:
+@pytest.mark.usefixtures("eager")
+def test_a_second_delivery_sends_nothing(letter: Newsletter) -> None:
     """Neither of the task that divides nor of one that sends."""
     default.newsletter.delay(newsletter_id=letter.pk)
     default.newsletter.delay(newsletter_id=letter.pk)
@@ -43,7 +44,8 @@ def test_who_has_left_gets_nothing(letter: Newsletter, monkeypatch: pytest.Monke
     assert not mail.outbox
 
 
-def test_a_newsletter_without_subscribers_is_finished(db: None, eager: Celery) -> None:
+@pytest.mark.usefixtures("eager")
+def test_a_newsletter_without_subscribers_is_finished() -> None:
     """Nothing to send is done, not pending."""
     letter = Newsletter.objects.create(subject="New tea", body="Come and see.")
     default.newsletter.delay(newsletter_id=letter.pk)

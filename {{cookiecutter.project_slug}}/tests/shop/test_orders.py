@@ -4,13 +4,14 @@ import pytest
 from django.db import DatabaseError
 
 from shop import orders
-from shop.models import Order, Payment, Product
+from shop.models import Order, Payment
 
+pytestmark = pytest.mark.django_db(transaction=True)
 WANTED = orders.Wanted("ada@example.org", {"TEA-1": 2}, "tok_4242")
 
 
-@pytest.mark.django_db(transaction=True)
-def test_two_requests_at_one_moment_place_one_order(products: list[Product], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("products")
+def test_two_requests_at_one_moment_place_one_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both have looked and found nothing; the database lets one in, the other gets its order."""
     first, _ = orders.place(WANTED, "same-key")
     looks = iter([None])
@@ -21,10 +22,8 @@ def test_two_requests_at_one_moment_place_one_order(products: list[Product], mon
     assert (Order.objects.count(), Payment.objects.count()) == (1, 1)
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_charge_is_sent_only_for_an_order_that_is_kept(
-    products: list[Product], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("products")
+def test_a_charge_is_sent_only_for_an_order_that_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """If the order is rolled back, no task looks for it."""
     sent: list[str] = []
     monkeypatch.setattr(orders.charge, "apply_async", lambda *_args, **_options: sent.append("charge"))

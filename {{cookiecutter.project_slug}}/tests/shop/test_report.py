@@ -4,20 +4,20 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from celery import Celery
 from django.test import Client
 from django.utils import timezone
 
 from shop import sales
 from shop.models import Order, OrderLine, Product, Report
 from shop.tasks import batch
-from tests.shop.conftest import eventually, pending_payment
+from tests.shop.samples import eventually, pending_payment
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DAY = date(2026, 3, 10)
 
 
 def sold(sku: str, category: str, quantity: int, at: datetime, state: str = Order.State.CONFIRMED) -> None:
+    """Put an order of that moment into the books."""
     order = pending_payment().order
     OrderLine.objects.filter(order=order).delete()
     product, _ = Product.objects.get_or_create(sku=sku, defaults={"category": category, "price_cents": 150})
@@ -25,7 +25,8 @@ def sold(sku: str, category: str, quantity: int, at: datetime, state: str = Orde
     Order.objects.filter(pk=order.pk).update(created_at=at, state=state)
 
 
-def test_the_report_is_the_sum_of_its_parts(eager: Celery) -> None:
+@pytest.mark.usefixtures("eager")
+def test_the_report_is_the_sum_of_its_parts() -> None:
     """What was paid on that day, by category, whichever part of the day it fell into."""
     for hour in (0, 2, 3, 12, 23):
         sold("TEA-1", "Tea", 2, datetime(2026, 3, 10, hour, 59, tzinfo=UTC))
@@ -39,7 +40,8 @@ def test_the_report_is_the_sum_of_its_parts(eager: Celery) -> None:
     assert report.content.splitlines() == ["category,units,revenue", "Bakery,1,1.50", "Tea,10,15.00", "total,11,16.50"]
 
 
-def test_a_second_report_of_a_day_replaces_the_first(eager: Celery) -> None:
+@pytest.mark.usefixtures("eager")
+def test_a_second_report_of_a_day_replaces_the_first() -> None:
     """Twice delivered or asked for again: one report, of what is true now."""
     batch.nightly_report.delay(day="2026-03-10")
     sold("TEA-1", "Tea", 2, datetime(2026, 3, 10, 8, tzinfo=UTC))
@@ -47,13 +49,15 @@ def test_a_second_report_of_a_day_replaces_the_first(eager: Celery) -> None:
     assert Report.objects.get().revenue_cents == 300
 
 
-def test_the_night_reports_the_day_before(eager: Celery) -> None:
+@pytest.mark.usefixtures("eager")
+def test_the_night_reports_the_day_before() -> None:
     """Beat sends it without a day."""
     batch.nightly_report.delay()
     assert Report.objects.get().day == timezone.localdate() - timedelta(days=1)
 
 
-def test_a_failed_part_fails_the_report(worker: object, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("worker")
+def test_a_failed_part_fails_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """A chord whose part fails never runs its body: without the error handler the report would stay "building"."""
 
     def fail(*_given: object) -> None:
@@ -61,15 +65,15 @@ def test_a_failed_part_fails_the_report(worker: object, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(sales, "add_up", fail)
     batch.nightly_report.delay(day="2026-03-10")
-    assert eventually(lambda: Report.objects.get().finished)
-    assert Report.objects.get().state == Report.State.FAILED
+    assert eventually(lambda: Report.objects.filter(state=Report.State.FAILED).exists())
 
 
-def test_a_worker_puts_the_report_together(worker: object) -> None:
+@pytest.mark.usefixtures("worker")
+def test_a_worker_puts_the_report_together() -> None:
     """The same through a broker and a result backend, where a chord has to count its parts."""
     sold("TEA-1", "Tea", 2, datetime(2026, 3, 10, 8, tzinfo=UTC))
     batch.nightly_report.delay(day="2026-03-10")
-    assert eventually(lambda: Report.objects.get().finished)
+    assert eventually(lambda: Report.objects.filter(state=Report.State.DONE).exists())
     assert Report.objects.get().revenue_cents == 300
 
 

@@ -11,6 +11,9 @@ from pydantic import SecretStr, ValidationError
 from config.env import BASE_DIR
 from shop.env import Environment
 from shop.management.commands import create_local_admin
+from shop.models import Product
+
+pytestmark = pytest.mark.django_db
 
 
 def test_nothing_outside_imports_the_shop() -> None:
@@ -21,25 +24,24 @@ def test_nothing_outside_imports_the_shop() -> None:
     assert importing == []
 
 
-def test_migrations_are_complete(db: None) -> None:
+def test_migrations_are_complete() -> None:
     """What the models say is what the database gets."""
     call_command("makemigrations", "--check", "--dry-run", stdout=StringIO())
 
 
-def test_the_first_products_are_products(db: None) -> None:
+def test_the_first_products_are_products() -> None:
     """`loaddata first_products` fills the shelves of a first start, and a second time changes nothing."""
-    from shop.models import Product
-
     for _ in range(2):
         call_command("loaddata", "first_products", stdout=StringIO())
     assert Product.objects.count() == 27
 
 
 def local(password: SecretStr | None, environment: str = "local") -> Environment:
+    """Make an environment."""
     return Environment.model_construct(environment=environment, admin_password=password)
 
 
-def test_a_local_admin_is_made_once(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_admin_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second start leaves a changed password alone."""
     monkeypatch.setattr(create_local_admin, "environment", lambda: local(SecretStr("first")))
     call_command("create_local_admin", stdout=StringIO())
@@ -55,7 +57,7 @@ def test_a_local_admin_is_made_once(db: None, monkeypatch: pytest.MonkeyPatch) -
     [("production", SecretStr("x"), "ENVIRONMENT=local only"), ("local", None, "ADMIN_PASSWORD is not set")],
 )
 def test_a_local_admin_is_refused_elsewhere(
-    db: None, monkeypatch: pytest.MonkeyPatch, environment: str, password: SecretStr | None, why: str
+    monkeypatch: pytest.MonkeyPatch, environment: str, password: SecretStr | None, why: str
 ) -> None:
     """No host on the internet gets a user whose password lies in a file."""
     monkeypatch.setattr(create_local_admin, "environment", lambda: local(password, environment))

@@ -4,6 +4,7 @@ import os
 import sys
 
 import click
+from django.conf import settings
 
 from config.env import environment
 from workers.commands.output import refuse
@@ -26,6 +27,7 @@ def run(*, group: str, solo: bool, more: tuple[str, ...]) -> None:
     if group not in loaded.topology.groups:
         refuse([f"workers.yml has no group {group!r}; its groups: {', '.join(loaded.topology.groups)}"])
     chosen = _debugged(loaded, group) if solo else loaded.topology.groups[group]
+    settings.SECRET_KEY  # noqa: B018 - reads the variables of every app, so that all that is missing is said here
     arguments = worker_command(group, chosen, log_level=environment().log_level)
     command = [sys.executable, "-m", "celery", *arguments, *more]
     os.execv(command[0], command)  # noqa: S606 - our own interpreter with our own arguments

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from config.env import Environment, environment
+from workers.commands.check import verify
 from workers.commands.output import refuse, stdout
 from workers.derive.local_processes import local_processes
 from workers.local.preflight import CannotStartError, check_disk, check_ports, only_run
@@ -29,15 +30,16 @@ def up() -> None:
 
     Ctrl-C stops everything in order and lets running tasks finish; a second Ctrl-C kills.
     """
-    loaded, env = load(), environment()
+    loaded = load()
     if loaded.environment not in LOCAL_ENVIRONMENTS:
         refuse([f"`workers up` is for ENVIRONMENT=local; this is {loaded.environment}, where systemd runs the groups"])
+    verify(loaded)
     os.chdir(ROOT)
     LOCAL.mkdir(exist_ok=True)
     if stdout.is_terminal:
         os.environ["FORCE_COLOR"] = "1"  # the processes write into our pipe, not to the terminal
     try:
-        sys.exit(_run(loaded.topology, env))
+        sys.exit(_run(loaded.topology, environment()))
     except (CannotStartError, NoRedisServerError) as error:
         refuse([str(error)])
 

@@ -74,7 +74,7 @@ class DrainingManager(Manager):  # type: ignore[misc]  # honcho has no types
         if not self._interrupted:
             self._died = [name for name, process in self._processes.items() if process.get("returncode") is not None]
             self._system_print(f"{', '.join(self._died)} ended by itself; stopping the others\n")
-            self.returncode = self.returncode or 1
+            self.returncode = 1
         threading.Thread(target=self._drain, name="drain", daemon=True).start()
 
     def kill(self) -> None:
