@@ -24,7 +24,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format lock ci clean
+.PHONY: help demo test bench lint format lock ci clean
 
 help: ## list these targets
 	@printf 'make TARGET [PYTHON=python3.13]\n\n'
@@ -36,6 +36,9 @@ demo: $(READY) ## generate a project, start it, do real work in every group (por
 
 test: $(READY) $(PROJECT_READY) ## every check and test, with the time of each (some of them: STAGES="lint template")
 	@$(VENV)/bin/python -m tests $(STAGES)
+
+bench: $(READY) ## measure what the defaults cost and gain (some of it: MEASURES="render idle-memory")
+	@$(VENV)/bin/python -m benchmarks $(MEASURES)
 
 lint: $(READY) ## ruff and mypy on the template's own Python
 	@$(VENV)/bin/python -m tests lint

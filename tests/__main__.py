@@ -17,7 +17,15 @@ TESTS = ROOT / "tests"
 LINT: tuple[tuple[str, ...], ...] = (
     ("ruff", "check"),
     ("ruff", "format", "--check"),
-    ("mypy", "local_extensions.py", "hooks/pre_gen_project.py", "hooks/post_gen_project.py", "demo", "tests"),
+    (
+        "mypy",
+        "local_extensions.py",
+        "hooks/pre_gen_project.py",
+        "hooks/post_gen_project.py",
+        "benchmarks",
+        "demo",
+        "tests",
+    ),
 )
 
 console = Console(highlight=False)

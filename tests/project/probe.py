@@ -32,6 +32,14 @@ def sleep(seconds: float) -> str:
 
 
 @shared_task(ignore_result=False)
+def pause(sent: float, seconds: float) -> float:
+    """Take time; returns the seconds from `sent` to the start."""
+    waited = time.time() - sent
+    time.sleep(seconds)
+    return waited
+
+
+@shared_task(ignore_result=False)
 def refuse_to_end(seconds: float) -> None:
     """Take time and go on when asked to end."""
     deadline = time.monotonic() + seconds

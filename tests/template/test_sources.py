@@ -38,7 +38,7 @@ NAMES: dict[str, Callable[[Path], tuple[str | Path, Path]]] = {
     "dot_relative": lambda checkout: (f"./{checkout.name}", checkout.parent),
     "parent": lambda checkout: (Path("..", checkout.name), checkout),
     "here": lambda checkout: (".", checkout),
-    "git_url": lambda checkout: (checkout.as_uri(), checkout.parent),
+    "git_url": lambda checkout: (f"git+{checkout.as_uri()}", checkout.parent),
     "zip": lambda checkout: (as_archive(checkout), checkout.parent),
 }
 

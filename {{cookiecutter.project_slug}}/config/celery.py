@@ -10,7 +10,7 @@ import telemetry
 from config.env import environment, select_settings
 from workers.derive.celery_settings import Links, celery_settings
 from workers.derive.schedule import schedule
-from workers.startup import prepare_worker
+from workers.startup import prepare_worker, share_memory
 from workers.topology import TopologyError, topology
 
 
@@ -47,3 +47,4 @@ app.add_defaults(_settings)  # read when first needed: Django's settings import 
 app.autodiscover_tasks()
 telemetry.connect(app)
 signals.celeryd_init.connect(prepare_worker)
+signals.worker_before_create_process.connect(share_memory)

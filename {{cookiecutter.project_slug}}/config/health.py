@@ -17,7 +17,7 @@ from django.http.response import HttpResponseBase
 from kombu import Connection
 
 #: Seconds a caller waits for all components together.
-PATIENCE: Final = 2.0
+PATIENCE: Final = 2
 #: Seconds an outcome is good for. A storm of callers, who need no password, asks the services once a second.
 FRESH: Final = 1.0
 #: Seconds before a check's own sockets give up; then its thread ends and the next caller starts a new one.

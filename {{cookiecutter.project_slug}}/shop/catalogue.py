@@ -14,10 +14,12 @@ from django.utils import timezone
 
 from shop import money
 from shop.models import ImportJob, ImportProblem, Product
+from shop.models.catalogue import LONGEST_CATEGORY, LONGEST_NAME
 
 # Of csv.DictReader: under the key None is what a row has too many, and None is what it lacks.
 Fields = Mapping[Any, Any]
 
+LONGEST = {"name": LONGEST_NAME, "category": LONGEST_CATEGORY}
 COLUMNS = ("sku", "name", "category", "price")
 SKU = re.compile(r"^[A-Z0-9][A-Z0-9-]{2,19}$")
 # Rows a transaction: long enough to be quick, short enough that nobody waits for its locks.
@@ -74,8 +76,7 @@ def _product(fields: Fields) -> Product:
             raise ValueError(f"{name} holds characters that cannot be printed: {value!r}")
     if not SKU.fullmatch(values["sku"]):
         raise ValueError(f"sku is not 3 to 20 capitals, digits and hyphens: {values['sku']!r}")
-    for name in ("name", "category"):
-        longest = Product._meta.get_field(name).max_length
+    for name, longest in LONGEST.items():
         if len(values[name]) > longest:
             raise ValueError(f"{name} is longer than {longest}: {len(values[name])} characters")
     return Product(

@@ -2,14 +2,17 @@
 
 from django.db import models
 
+LONGEST_NAME = 120
+LONGEST_CATEGORY = 40
+
 
 class Product(models.Model):
     """Something on the shelf."""
 
     # The merchant's own number: an import finds the row to update by it, without a look-up first.
     sku = models.CharField("SKU", primary_key=True, max_length=20)
-    name = models.CharField(max_length=120)
-    category = models.CharField(max_length=40, db_index=True)
+    name = models.CharField(max_length=LONGEST_NAME)
+    category = models.CharField(max_length=LONGEST_CATEGORY, db_index=True)
     price_cents = models.PositiveIntegerField()
 
     class Meta:

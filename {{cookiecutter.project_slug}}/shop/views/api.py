@@ -52,7 +52,7 @@ def _check(request: HttpRequest, method: str) -> None:
 
 def _found(kind: type[Kind], number: int | UUID) -> Kind:
     try:
-        return kind.objects.get(pk=number)
+        return kind.objects.get(pk=str(number))
     except kind.DoesNotExist as error:
         raise RefusedError({"address": f"there is no {kind.__name__} {number}"}, 404) from error
 

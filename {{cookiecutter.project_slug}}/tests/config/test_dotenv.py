@@ -9,7 +9,7 @@ from django.conf import settings
 from dotenv import dotenv_values
 
 from config import dotenv
-from config.env import BASE_DIR, Environment, environments_of
+from config.env import BASE_DIR, Environment, Variables, environments_of
 
 EXAMPLE = (BASE_DIR / ".env.example").read_text(encoding="utf-8")
 
@@ -55,7 +55,7 @@ def test_a_missing_example_is_a_message(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_the_example_names_only_variables_that_something_reads() -> None:
     """A line of the example that does nothing would mislead for ever."""
-    kinds = [Environment, *environments_of(settings.PROJECT_APPS)]
+    kinds: list[type[Variables]] = [Environment, *environments_of(settings.PROJECT_APPS)]
     known = {name.upper() for kind in kinds for name in kind.model_fields}
     named = set(re.findall(r"^#? ?([A-Z_]+)=", EXAMPLE, re.MULTILINE))
     assert named - known == set()

@@ -11,6 +11,8 @@ from django.test import Client
 
 from config.health import PATIENCE, Probe, readiness
 from tests.config.web import running_web, silent_server
+from tests.conftest import free_port, until
+from workers.topology import topology
 
 
 def threads_of(pid: int) -> int:
@@ -90,6 +92,8 @@ def test_services_that_accept_and_never_answer_do_not_hang_the_probe(tmp_path: P
             assert time.monotonic() - began < 4 * PATIENCE
             assert web.get("/healthz")[0] == 200
             assert max(threads_of(pid) for pid in web.workers()) <= idle + len(components) + web_threads()
+            # Each check's own sockets give up while the services are still silent.
+            until(lambda: max(threads_of(pid) for pid in web.workers()) <= idle + web_threads(), "the checks' end", 15)
             assert web.stop() < 10
     log = (tmp_path / "web.log").read_text(encoding="utf-8")
     assert "hunter2" not in log
@@ -98,16 +102,12 @@ def test_services_that_accept_and_never_answer_do_not_hang_the_probe(tmp_path: P
 
 def web_threads() -> int:
     """The threads that gunicorn itself may start, on demand."""
-    from workers.topology import topology
-
     return topology().web.threads
 
 
 @pytest.mark.parametrize("dead", ["broker", "results"])
 def test_the_probe_says_which_service_is_gone(tmp_path: Path, redis_server: str, dead: str) -> None:
     """With real services: ready when all answer, and the one that is gone is named."""
-    from tests.conftest import free_port
-
     gone = f"redis://:pw@127.0.0.1:{free_port()}/0"
     urls = {"broker": f"{redis_server}/0", "results": f"{redis_server}/1"} | {dead: gone}
     with running_web(tmp_path, BROKER_URL=urls["broker"], RESULT_URL=urls["results"]) as web:

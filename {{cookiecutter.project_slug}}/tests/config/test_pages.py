@@ -5,6 +5,7 @@ import re
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
+from django.template.response import TemplateResponse
 from django.test import Client, RequestFactory
 from django.utils.html import escape
 from django.views.defaults import server_error
@@ -61,8 +62,9 @@ def test_a_project_without_apps_has_a_start_page() -> None:
     """Deleting the last app leaves a page that says what to do."""
     request = RequestFactory().get("/")
     request.user = AnonymousUser()
-    page = TemplateView.as_view(template_name="start.html")(request).render()
-    assert "PROJECT_APPS" in page.content.decode()
+    page = TemplateView.as_view(template_name="start.html")(request)
+    assert isinstance(page, TemplateResponse)
+    assert "PROJECT_APPS" in page.render().content.decode()
 
 
 def test_every_request_has_an_id(client: Client) -> None:

@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings
 from django.core.cache import CacheHandler
 from django.core.exceptions import ImproperlyConfigured
-from django.db import ConnectionHandler
+from django.db.utils import ConnectionHandler
 
 from config.env import BASE_DIR, environment, environments_of, require
 from config.settings.cache import cache_options

@@ -17,6 +17,7 @@ from config.celery import app
 from shop import digits, model_file
 from shop.env import environment
 from shop.models import Product
+from workers.http import session
 
 
 @pytest.fixture
@@ -59,6 +60,8 @@ def sandbox(live_server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> Iterato
     monkeypatch.setenv("SHOP_PAYMENT_URL", f"{live_server.url}/sandbox")
     variables.forget()
     yield f"{live_server.url}/sandbox"
+    # A connection that is kept open keeps a thread of the server alive, beyond the end of the run.
+    session().close()
     variables.forget()
 
 

@@ -127,7 +127,12 @@ def test_retries_back_off_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each wait is a random share of a bound that doubles up to 30 s, and the seventh failure is final."""
     answers(monkeypatch, payments.ProviderUnavailableError("answered 503"))
     bounds: list[int] = []
-    monkeypatch.setattr("celery.utils.time.random.randrange", lambda bound: bounds.append(bound - 1) or 0)
+
+    def lowest(bound: int) -> int:
+        bounds.append(bound - 1)
+        return 0
+
+    monkeypatch.setattr("celery.utils.time.random.randrange", lowest)
     payment_id = str(pending_payment().pk)
     for retries in range(6):
         charge.push_request(id="x", retries=retries, called_directly=False, is_eager=False)

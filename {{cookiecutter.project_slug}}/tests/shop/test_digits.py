@@ -4,6 +4,7 @@ import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
+from typing import IO
 
 import pytest
 from django.core.management import call_command
@@ -50,7 +51,12 @@ def test_the_model_is_loaded_once_a_process(slips: list[DeliverySlip], monkeypat
     """Loading takes a hundred times as long as reading."""
     opened: list[Path] = []
     really = model_file.opened
-    monkeypatch.setattr(model_file, "opened", lambda path: opened.append(path) or really(path))
+
+    def counted(path: Path) -> tuple[model_file.Label, IO[bytes]]:
+        opened.append(path)
+        return really(path)
+
+    monkeypatch.setattr(model_file, "opened", counted)
     for slip in slips[:5]:
         ml.read_slip(slip_id=slip.pk)
     assert len(opened) == 1

@@ -104,7 +104,12 @@ def test_a_second_run_goes_on_where_the_first_stopped(monkeypatch: pytest.Monkey
     monkeypatch.setattr(catalogue, "_store", dies)
     with pytest.raises(SystemExit):
         import_catalogue(job_id=job.pk)
-    monkeypatch.setattr(catalogue, "_store", lambda *given: stored.append(len(given[2])) or store(*given))
+
+    def lives(job: ImportJob, done: int, chunk: list[catalogue.Row]) -> bool:
+        stored.append(len(chunk))
+        return store(job, done, chunk)
+
+    monkeypatch.setattr(catalogue, "_store", lives)
     import_catalogue(job_id=job.pk)
     job.refresh_from_db()
     assert sum(stored) == 951

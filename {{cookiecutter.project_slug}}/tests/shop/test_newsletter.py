@@ -30,7 +30,7 @@ def test_a_second_delivery_sends_nothing(letter: Newsletter) -> None:
     """Neither of the task that divides nor of one that sends."""
     default.newsletter.delay(newsletter_id=letter.pk)
     default.newsletter.delay(newsletter_id=letter.pk)
-    default.send_part(part_id=letter.parts.first().pk)
+    default.send_part(part_id=letter.parts.earliest("pk").pk)
     assert (len(mail.outbox), NewsletterPart.objects.count()) == (120, 3)
 
 

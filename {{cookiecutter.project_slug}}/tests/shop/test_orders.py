@@ -5,6 +5,7 @@ from django.db import DatabaseError
 
 from shop import orders
 from shop.models import Order, Payment
+from shop.tasks.priority import charge
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WANTED = orders.Wanted("ada@example.org", {"TEA-1": 2}, "tok_4242")
@@ -26,7 +27,7 @@ def test_two_requests_at_one_moment_place_one_order(monkeypatch: pytest.MonkeyPa
 def test_a_charge_is_sent_only_for_an_order_that_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """If the order is rolled back, no task looks for it."""
     sent: list[str] = []
-    monkeypatch.setattr(orders.charge, "apply_async", lambda *_args, **_options: sent.append("charge"))
+    monkeypatch.setattr(charge, "apply_async", lambda *_args, **_options: sent.append("charge"))
 
     def fail(*_args: object, **_fields: object) -> None:
         raise DatabaseError("disk full")

@@ -2,6 +2,7 @@
 
 import re
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -36,7 +37,7 @@ def test_the_first_products_are_products() -> None:
     assert Product.objects.count() == 27
 
 
-def local(password: SecretStr | None, environment: str = "local") -> Environment:
+def local(password: SecretStr | None, environment: Any = "local") -> Environment:
     """Make an environment."""
     return Environment.model_construct(environment=environment, admin_password=password)
 

@@ -6,24 +6,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from config.env import BASE_DIR
+from tests.conftest import until
 
 POOLS = ("prefork", "spawn", "threads", "gevent")
-
-
-def until(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
-    """Wait for a condition; the test fails when it does not come true."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{what} did not happen within {seconds} s")
-        time.sleep(0.05)
 
 
 def read_lines(log: Path) -> list[dict[str, Any]]:

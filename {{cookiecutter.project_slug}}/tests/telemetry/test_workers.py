@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.config.web import silent_server
+from tests.conftest import until
 from tests.telemetry.collector import Collector, running_collector
-from tests.telemetry.processes import POOLS, Worker, environ, publish, read_lines, running_worker, until
+from tests.telemetry.processes import POOLS, Worker, environ, publish, read_lines, running_worker
 from tests.telemetry.publish import CONTEXT, SECRET
 
 

@@ -1,22 +1,35 @@
 """One module a command; exit codes are the same for all of them."""
 
+from importlib import import_module
+from typing import Final
+
 import click
 from django.core.exceptions import ImproperlyConfigured
 
 from config.env import select_settings
-from workers.commands.check import check
-from workers.commands.docs import docs
 from workers.commands.output import REFUSED, refuse
-from workers.commands.run import run
-from workers.commands.show import show
-from workers.commands.up import up
 from workers.topology import TopologyError
+
+#: In the order of `--help`. Each is imported when it is called: `workers up` stays in memory while the project runs.
+NAMES: Final = ("check", "show", "run", "up", "docs")
 
 
 class _Commands(click.Group):
     """Turns what is wrong with the files or the environment into lines for the operator, never into a traceback."""
 
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Name the commands."""
+        return list(NAMES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Find a command in the module of its name."""
+        if cmd_name not in NAMES:
+            return None
+        command: click.Command = getattr(import_module(f"workers.commands.{cmd_name}"), cmd_name)
+        return command
+
     def invoke(self, ctx: click.Context) -> object:
+        """Run the command; a refusal ends in exit code REFUSED."""
         try:
             select_settings()
             return super().invoke(ctx)
@@ -30,7 +43,3 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, epilog=f"Exit codes: 0 done; {REFUSED} refused, with the reasons; 2 wrong usage.")
 def main() -> None:
     """The worker groups of this project: what they are, whether they would run, and running them."""
-
-
-for command in (check, show, run, up, docs):
-    main.add_command(command)

@@ -13,9 +13,10 @@ from workers.topology.host import check_host
 @click.command()
 @click.option("--environment", "-e", help="Check the sizes of this environment instead of the current one.")
 def check(environment: str | None) -> None:
-    """Validate workers.yml against its rules, the environment's variables, the project's tasks and this host.
+    """Refuse what would fail in production.
 
-    With --environment NAME the host is left out: the sizes are for hosts elsewhere.
+    Holds workers.yml against its rules, the environment's variables, the project's tasks and this host. With
+    --environment NAME the host is left out: the sizes are for hosts elsewhere.
     """
     loaded = load(environment=environment)
     tasks = verify(loaded)

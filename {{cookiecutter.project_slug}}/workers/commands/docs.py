@@ -10,7 +10,10 @@ from workers.topology.load import ROOT
 @click.command()
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 where a file differs from the model.")
 def docs(*, check: bool) -> None:
-    """Write workers.schema.json and docs/tuning.md from the model of workers.yml."""
+    """Print schema and tuning guide from the model.
+
+    Writes workers.schema.json and docs/tuning.md.
+    """
     stale = [name for name, text in documents().items() if _read(name) != text]
     if check and stale:
         refuse([f"{name} differs from the model; run `python -m workers docs`" for name in stale])

@@ -39,7 +39,10 @@ WIDE: Final = 110
 @click.option("--environment", "-e", help="With the sizes of this environment instead of the current one.")
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON, with every derived value.")
 def show(*, group: str | None, environment: str | None, as_json: bool) -> None:
-    """Show all groups, or one GROUP with every derived value and where it comes from."""
+    """Show the groups and what follows from them.
+
+    With GROUP: every derived value of that one, and where it comes from.
+    """
     loaded = load(environment=environment)
     if group and group not in loaded.topology.groups:
         refuse([f"workers.yml has no group {group!r}; its groups: {', '.join(loaded.topology.groups)}"])

@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 import click
 
 from config.env import Environment, environment
-from workers.commands.check import verify
 from workers.commands.output import refuse, stdout
 from workers.derive.local_processes import local_processes
 from workers.local.preflight import CannotStartError, check_disk, check_ports, only_run
@@ -26,27 +25,30 @@ LOCAL = ROOT / ".local"
 
 @click.command()
 def up() -> None:
-    """Run web, every worker group, beat and Flower here, on the embedded Redis where .env asks for it.
+    """Run the whole project on this machine.
+
+    Web, every worker group, beat and Flower, on the embedded Redis where .env asks for it.
 
     Ctrl-C stops everything in order and lets running tasks finish; a second Ctrl-C kills.
     """
     loaded = load()
     if loaded.environment not in LOCAL_ENVIRONMENTS:
         refuse([f"`workers up` is for ENVIRONMENT=local; this is {loaded.environment}, where systemd runs the groups"])
-    verify(loaded)
     os.chdir(ROOT)
     LOCAL.mkdir(exist_ok=True)
     if stdout.is_terminal:
         os.environ["FORCE_COLOR"] = "1"  # the processes write into our pipe, not to the terminal
     try:
-        sys.exit(_run(loaded.topology, environment()))
+        sys.exit(_run(loaded.topology))
     except (CannotStartError, NoRedisServerError) as error:
         refuse([str(error)])
 
 
-def _run(topology: Topology, env: Environment) -> int:
+def _run(topology: Topology) -> int:
     with ExitStack() as stack:
         stack.enter_context(only_run(LOCAL / "up.lock"))
+        _check()
+        env = environment()
         check_disk(LOCAL)
         check_ports(_ports(env))
         if env.embedded_redis:
@@ -68,13 +70,22 @@ def _ports(env: Environment) -> dict[str, int]:
 def _prepare(topology: Topology) -> None:
     for command in topology.local.prepare:
         stdout.print(f"[dim]manage.py {command}[/]")
-        done = subprocess.run(  # noqa: S603 - the project's own management commands
-            [sys.executable, "manage.py", *shlex.split(command)], capture_output=True, text=True, check=False
-        )
+        done = _python("manage.py", *shlex.split(command))
         if done.returncode:
             raise CannotStartError(
                 f"`manage.py {command}` failed (local.prepare in workers.yml):\n{done.stdout}{done.stderr}"
             )
+
+
+def _check() -> None:
+    """`workers check`, in a process of its own: this one stays small, and is there as long as the project runs."""
+    done = _python("-m", "workers", "check")
+    if done.returncode:
+        raise CannotStartError(done.stderr.rstrip())
+
+
+def _python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)  # noqa: S603
 
 
 def _say_where(env: Environment) -> None:

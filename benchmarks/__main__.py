@@ -1,0 +1,57 @@
+"""Measures what is named on the command line, or everything, and prints it beside its goals."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import demo_time, head_of_line, idle_memory, render
+from benchmarks.figures import Figure
+from benchmarks.ground import Ground
+from demo import ports
+from demo.project import Project
+
+BUILD = Path("build/bench").absolute()
+console = Console()
+
+
+def _head_of_line() -> list[Figure]:
+    ground = Ground(Project(BUILD / "probed", ports.chosen()))
+    ground.prepare()
+    return head_of_line.measure(ground)
+
+
+def _idle_memory() -> list[Figure]:
+    project = Project(BUILD / "shop", ports.chosen())
+    project.generate(lambda _line: None)
+    project.install(lambda _line: None)
+    return idle_memory.measure(project)
+
+
+MEASURES: dict[str, Callable[[], list[Figure]]] = {
+    "render": render.measure,
+    "idle-memory": _idle_memory,
+    "head-of-line": _head_of_line,
+    "demo": demo_time.measure,
+}
+
+
+def main(chosen: list[str]) -> int:
+    """Print one table of all figures; 2 for a name that is none."""
+    if unknown := set(chosen) - set(MEASURES):
+        console.print(f"There is no {', '.join(unknown)}. There are: {', '.join(MEASURES)}")
+        return 2
+    table = Table("figure", "measured", "goal", "how", title=f"{os.cpu_count()} cores, Python {sys.version.split()[0]}")
+    for name in chosen or MEASURES:
+        with console.status(f"measuring {name}"):
+            for figure in MEASURES[name]():
+                table.add_row(figure.name, figure.measured, figure.goal, figure.how)
+    console.print(table)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
