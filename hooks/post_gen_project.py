@@ -5,6 +5,7 @@ Standard library only, no network: hooks run on whatever Python Cookiecutter was
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -93,7 +94,9 @@ def main() -> None:
     if answers["init_git"]:
         begin_repository(project, answers["email"])
     # After the commit: secrets stay out of it even where somebody lost the line in `.gitignore`.
-    sys.exit(subprocess.call([sys.executable, "config/dotenv.py"]))
+    if failed := subprocess.call([sys.executable, "config/dotenv.py"]):
+        sys.exit(failed)
+    sys.stdout.write(f"Next: cd {shlex.quote(str(project))} && make run\n")
 
 
 if __name__ == "__main__":

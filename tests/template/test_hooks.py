@@ -149,10 +149,10 @@ def test_the_users_own_name_and_settings_are_respected(repository: Path, tmp_pat
     assert git(project, "log", "--format=%an <%ae>") == "Ada <ada@example.org>"
 
 
-def test_a_commit_that_fails_is_told_and_costs_nothing(template: Path, tmp_path: Path) -> None:
+def test_a_commit_that_fails_is_told_and_costs_nothing(repository: Path, tmp_path: Path) -> None:
     """Should git fail, the project is there, with its secrets, and the reason is on the terminal."""
     (tmp_path / ".gitconfig").write_text("[core]\nautocrlf = nonsense\n", encoding="utf-8")
-    done = cookiecutter(template, tmp_path, {})
+    done = cookiecutter(repository, tmp_path, {})
     assert done.returncode == 0
     assert "The project is generated, but `git " in done.stderr
     assert (tmp_path / "projects" / "corner_shop" / ".env").exists()

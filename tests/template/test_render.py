@@ -63,11 +63,11 @@ class Rendered(NamedTuple):
 
 
 @pytest.fixture(scope="session", params=MATRIX)
-def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Rendered:
+def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, source: Path) -> Rendered:
     """One project of the matrix, generated once."""
     home = tmp_path_factory.mktemp(request.param)
     answers = MATRIX[request.param]
-    return Rendered(generated(cookiecutter(repository, home, answers), home), {**DEFAULTS, **answers})
+    return Rendered(generated(cookiecutter(source, home, answers), home), {**DEFAULTS, **answers})
 
 
 @pytest.fixture(scope="session")
@@ -87,24 +87,24 @@ def template_files(template: Path) -> list[Path]:
     return [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
 
 
-def test_only_files_with_answers_in_them_are_rendered(repository: Path) -> None:
+def test_only_files_with_answers_in_them_are_rendered(source: Path) -> None:
     """What holds no answer is copied byte by byte; what does hold one is not forgotten."""
-    folder = repository / PROJECT_FOLDER
-    asks = {str(path) for path in template_files(repository) if b"cookiecutter." in (folder / path).read_bytes()}
-    assert asks == {str(path) for path in template_files(repository) if not is_copied(path)}
+    folder = source / PROJECT_FOLDER
+    asks = {str(path) for path in template_files(source) if b"cookiecutter." in (folder / path).read_bytes()}
+    assert asks == {str(path) for path in template_files(source) if not is_copied(path)}
 
 
-def test_every_file_arrives_and_the_copied_ones_are_the_same_bytes(project: Rendered, repository: Path) -> None:
+def test_every_file_arrives_and_the_copied_ones_are_the_same_bytes(project: Rendered, source: Path) -> None:
     """Python, templates and styles do not depend on any answer."""
-    for path in template_files(repository):
+    for path in template_files(source):
         assert (project.root / path).is_file(), path
         if is_copied(path):
-            assert (project.root / path).read_bytes() == (repository / PROJECT_FOLDER / path).read_bytes(), path
+            assert (project.root / path).read_bytes() == (source / PROJECT_FOLDER / path).read_bytes(), path
 
 
-def test_no_template_syntax_is_left(project: Rendered, repository: Path) -> None:
+def test_no_template_syntax_is_left(project: Rendered, source: Path) -> None:
     """Nothing of Cookiecutter's stays behind in what it rendered."""
-    for path in (path for path in template_files(repository) if not is_copied(path)):
+    for path in (path for path in template_files(source) if not is_copied(path)):
         text = (project.root / path).read_text(encoding="utf-8")
         assert not re.search(r"\{\{|\}\}|\{%|%\}|\{#|#\}|cookiecutter\.", text), path
 
@@ -154,7 +154,7 @@ def test_the_example_names_production_by_its_own_answers(project: Rendered) -> N
     assert str(values["DATABASE_URL"]).endswith(f"/{project.answers['project_slug']}")
 
 
-def test_the_repository_begins_with_one_commit_and_no_secret(project: Rendered, repository: Path) -> None:
+def test_the_repository_begins_with_one_commit_and_no_secret(project: Rendered, source: Path) -> None:
     """A user without a git identity gets a first commit; it holds everything but `.env`."""
     if project.answers.get("init_git") == "no":
         assert not (project.root / ".git").exists()
@@ -165,17 +165,18 @@ def test_the_repository_begins_with_one_commit_and_no_secret(project: Rendered, 
     )
     tracked = git(project.root, "ls-files", "-z").split("\0")
     assert ".env" not in tracked
-    assert {str(path) for path in template_files(repository)} <= set(tracked)
+    assert {str(path) for path in template_files(source)} <= set(tracked)
     assert git(project.root, "status", "--porcelain") == ""
 
 
-def test_the_readme_names_project_and_template(project: Rendered, repository: Path) -> None:
+def test_the_readme_names_project_and_template(project: Rendered, source: Path) -> None:
     """Its title is the answer, whatever it means in Markdown; the template's version and commit are told."""
     readme = (project.root / "README.md").read_text(encoding="utf-8")
     title = readme.splitlines()[0].removeprefix("# ")
     assert re.sub(r"\\(?=[\\`*_\[\]<>~|#&])", "", title) == project.answers["project_name"]
     assert "<b>" not in readme.replace(r"\<b", "")
-    assert f"celery-prod {CONTEXT['_template_version']}, commit {git(repository, 'rev-parse', 'HEAD')}." in readme
+    commit = git(source, "rev-parse", "HEAD") if (source / ".git").exists() else "unknown (it was not a git checkout)"
+    assert f"celery-prod {CONTEXT['_template_version']}, commit {commit}." in readme
 
 
 def test_the_production_broker_is_the_one_chosen(project: Rendered) -> None:

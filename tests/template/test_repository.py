@@ -1,8 +1,10 @@
 """What the repository says about itself is true."""
 
 import json
+import os
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -98,3 +100,24 @@ def test_every_linter_rule_is_on_and_each_exception_has_its_reason() -> None:
     off = [*lint["ignore"], *(code for codes in lint["per-file-ignores"].values() for code in codes)]
     unexplained = [code for code in off if not re.search(rf'"{code}",\s+# \S', read("pyproject.toml"))]
     assert unexplained == []
+
+
+@pytest.mark.parametrize(("ci", "code"), [("", 0), ("1", 1)])
+def test_a_skipped_test_fails_in_ci(ci: str, code: int, tmp_path: Path) -> None:
+    """A laptop may lack git or a browser; where everything is promised to run, what did not run is no success."""
+    (tmp_path / "test_skips.py").write_text("import pytest\n\ndef test_it(): pytest.skip('no git')\n", encoding="utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "tests.conftest",
+        "--rootdir",
+        tmp_path,
+        "-c",
+        os.devnull,
+        tmp_path,
+    ]
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "CI": ci}, capture_output=True, check=False, text=True)
+    assert done.returncode == code, done.stdout
+    assert ("which CI does not accept" in done.stdout) == bool(ci)

@@ -8,6 +8,7 @@ from django.conf import settings
 
 import telemetry
 from config.env import environment, select_settings
+from workers.delivery import connections
 from workers.derive.celery_settings import Links, celery_settings
 from workers.derive.schedule import schedule
 from workers.startup import prepare_worker, share_memory
@@ -46,5 +47,6 @@ app = Application(_project(), task_cls="workers.delivery.base:Task")
 app.add_defaults(_settings)  # read when first needed: Django's settings import this package
 app.autodiscover_tasks()
 telemetry.connect(app)
+connections.connect()
 signals.celeryd_init.connect(prepare_worker)
 signals.worker_before_create_process.connect(share_memory)

@@ -15,9 +15,6 @@ QUANTITY = "quantity-"
 class OrderForm(forms.Form):
     """Who orders and how they pay; how many of what are the page's fields `quantity-<sku>`."""
 
-    # After a label: no colon.
-    label_suffix = ""
-
     email = forms.EmailField(label="E-mail")
     card_token = forms.RegexField(
         f"^{CARD}$",

@@ -30,10 +30,10 @@ def prepare_worker(sender: str, instance: Any, conf: Any, **_: object) -> None:
 
 
 def share_memory(**_: object) -> None:
-    """Receiver of `worker_before_create_process`: what is alive now is left alone by the garbage collector.
+    """Receiver of `worker_before_create_process`: the garbage collector leaves alone what is alive now.
 
-    Looking writes into each object's header and so copies the page that parent and child share: a child held 62 MB of its
-    own without this and 30 MB with it, and ran a third more tasks (measured with Django and 60 MB of modules).
+    Looking writes into each object's header and so copies the page that parent and child share: a child held 62 MB of
+    its own without this and 30 MB with it, and ran a third more tasks (measured with Django and 60 MB of modules).
     """
     gc.collect()
     gc.freeze()

@@ -1,6 +1,7 @@
 """The derived command lines are parsed back by Celery itself and compared with the topology."""
 
 from pathlib import Path, PurePath
+from typing import Any
 
 import pytest
 from celery.apps.multi import MultiParser, NamespacedOptionParser
@@ -42,9 +43,10 @@ def test_options_that_a_pool_ignores_are_left_out(topology: Topology) -> None:
 def test_multi_gives_each_node_the_options_of_its_group(topology: Topology, tmp_path: Path) -> None:
     """Its own parser gives back, node by node, what `workers run` would use."""
     arguments = multi_arguments("start", topology, pid_dir=PurePath(tmp_path), log_dir=PurePath(tmp_path))
-    parser = NamespacedOptionParser(arguments[1:])
+    parser: Any = NamespacedOptionParser(arguments[1:])
     parser.parse()
-    nodes = {node.name.partition("@")[0]: node for node in MultiParser().parse(parser)}
+    parsed: Any = MultiParser().parse(parser)
+    nodes = {node.name.partition("@")[0]: node for node in parsed}
     assert set(nodes) == set(topology.groups)
     for name, group in topology.groups.items():
         given = [f"{flag}={value}" if value else flag for flag, value in nodes[name].options.items()]

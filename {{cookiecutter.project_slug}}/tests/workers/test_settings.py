@@ -50,7 +50,7 @@ def test_rabbitmq_gets_quorum_queues_on_a_topic_exchange(topology: Topology) -> 
 def test_a_transient_group_gets_a_classic_queue(tmp_path: Path) -> None:
     """A quorum queue would write its messages to disk all the same."""
     topology = loaded(tmp_path, changed({"groups.io.transient": True}))
-    types = {queue.name: queue.queue_arguments["x-queue-type"] for queue in queues(topology, RABBITMQ)}
+    types = {queue.name: (queue.queue_arguments or {})["x-queue-type"] for queue in queues(topology, RABBITMQ)}
     assert types == {"default": "quorum", "batch": "quorum", "io": "classic"}
 
 

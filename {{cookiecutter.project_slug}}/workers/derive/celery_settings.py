@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from workers.delivery.connections import NEVER
 from workers.derive import broker, routes
-from workers.derive.database import TASKS_PER_CONNECTION
 from workers.derive.queues import EXCHANGE, queues
 from workers.derive.task_options import GroupOptions
 from workers.topology import Group, Topology
@@ -43,7 +43,7 @@ def celery_settings(topology: Topology, links: Links, *, events: bool, timezone:
         **_workers(),
         **_beat(topology, links),
         "timezone": timezone,
-        "CELERY_DB_REUSE_MAX": TASKS_PER_CONNECTION,
+        "CELERY_DB_REUSE_MAX": NEVER,  # Django looks after the connections instead
     }
 
 

@@ -4,13 +4,13 @@ from typing import Any, Final
 
 from workers.process import current_group
 
-#: Tasks for which a prefork child keeps its connection. Without this Celery closes it after each task, whatever
-#: CONN_MAX_AGE says (celery/fixups/django.py, close_database).
-TASKS_PER_CONNECTION: Final = 1000
 #: Seconds a web thread or prefork child keeps its connection; below the idle time-outs of common poolers and firewalls.
 CONNECTION_MAX_AGE: Final = 300
 #: Seconds to wait for a free connection of the pool before the task fails with a clear error.
 POOL_TIMEOUT: Final = 10
+
+#: Django's backend, with a health check that survives a restart of the database.
+POOLED_ENGINE: Final = "workers.postgresql"
 
 
 def options(engine: str) -> dict[str, Any]:
@@ -18,10 +18,10 @@ def options(engine: str) -> dict[str, Any]:
 
     Threads and greenlets share a psycopg pool, one connection a slot, and Django then wants CONN_MAX_AGE = 0
     (docs.djangoproject.com, "Connection pool"). Prefork children and web threads own one connection each and keep it:
-    a pool would be inherited through the fork.
+    a pool would be inherited through the fork. `workers/delivery/connections.py` applies both around each task.
     """
     group = current_group()
     if engine.endswith("postgresql") and group and group.pool in ("threads", "gevent"):
         pool = {"min_size": 1, "max_size": int(group.concurrency), "timeout": POOL_TIMEOUT}
-        return {"CONN_MAX_AGE": 0, "OPTIONS": {"pool": pool}}
+        return {"ENGINE": POOLED_ENGINE, "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": False, "OPTIONS": {"pool": pool}}
     return {"CONN_MAX_AGE": CONNECTION_MAX_AGE, "CONN_HEALTH_CHECKS": True}

@@ -1,0 +1,1 @@
+"""Django's PostgreSQL backend for workers whose tasks share a connection pool."""
