@@ -221,3 +221,13 @@ def test_the_sandbox_wants_its_key(sandbox: str) -> None:
     answer = requests.post(f"{sandbox}/charges", json={}, headers={"Idempotency-Key": "k"}, timeout=5)
     assert answer.status_code == 401
     assert cache.get("sandbox:charge:k") is None
+
+
+def test_the_sandbox_takes_a_key_for_one_charge(sandbox: str) -> None:
+    """As a real provider would: the same key with another amount is a mistake that must be seen."""
+    payment = pending_payment(number=number_that(9))
+    payments.charge(payment)
+    payment.amount_cents += 1
+    with pytest.raises(requests.HTTPError, match="409"):
+        payments.charge(payment)
+    assert sandbox

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
+from django.db import DatabaseError
 
 from shop import catalogue, money
 from shop.models import ImportJob, ImportProblem, Product
@@ -115,6 +116,28 @@ def test_a_second_run_goes_on_where_the_first_stopped(monkeypatch: pytest.Monkey
     assert sum(stored) == 951
     assert (job.rows_done, job.rows_bad, job.state) == (951, 1, ImportJob.State.DONE)
     assert Product.objects.count() == 950
+
+
+def test_a_chunk_and_its_progress_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that could not be stored do not count as done: the next run would pass over them."""
+
+    def fail(*_given: object) -> None:
+        raise DatabaseError("disk full")
+
+    job = ImportJob.objects.create(name="new.csv", content=rows(10).encode())
+    monkeypatch.setattr(ImportProblem.objects, "bulk_create", fail)
+    with pytest.raises(DatabaseError):
+        import_catalogue(job_id=job.pk)
+    job.refresh_from_db()
+    assert (job.rows_done, Product.objects.count()) == (0, 0)
+
+
+def test_a_chunk_names_a_product_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL refuses an upsert that meets one row twice; SQLite would not tell."""
+    stored: list[str] = []
+    monkeypatch.setattr(Product.objects, "bulk_create", lambda given, **_how: stored.extend(one.sku for one in given))
+    imported(f"{HEAD}TEA-1,Assam,Tea,4.50\nTEA-1,Assam,Tea,4.60\n")
+    assert stored == ["TEA-1"]
 
 
 def test_two_runs_at_once_count_each_row_once(monkeypatch: pytest.MonkeyPatch) -> None:

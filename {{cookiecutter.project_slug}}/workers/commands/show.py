@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from workers.commands.output import print_json, refuse, stdout
+from workers.derive.command_line import worker_command
 from workers.derive.description import Derived, describe, describe_group
 from workers.derive.multi import multi_arguments
 from workers.topology import Group, Loaded, Topology, budgets, load
@@ -67,11 +68,11 @@ def _print_all(loaded: Loaded) -> None:
     for name, group in topology.groups.items():
         cells = [column(topology, group) for column in COLUMNS.values()]
         table.add_row(name, *cells, *([group.about] if wide else []))
-    stdout.print(f"[bold]{topology.project}[/] in [bold]{loaded.environment}[/]", soft_wrap=False)
+    stdout.print(f"[bold]{topology.project}[/] in [bold]{loaded.environment}[/]\n", soft_wrap=False)
     stdout.print(table, soft_wrap=False)
-    for line in [*LEGEND, *_totals(topology)]:
+    for line in (*LEGEND, "", *_totals(topology)):
         stdout.print(line, soft_wrap=False)
-    stdout.print("[dim]`workers show GROUP` says where each number comes from.[/]")
+    stdout.print("\n[dim]`workers show GROUP` says where each number comes from.[/]")
 
 
 def _totals(topology: Topology) -> list[str]:
@@ -96,6 +97,7 @@ def _print_group(loaded: Loaded, name: str) -> None:
         "start", loaded.topology, pid_dir=PurePath("/run/celery"), log_dir=PurePath("/var/log/celery")
     )
     own = [argument for argument in multi if f":{name}" in argument]
+    stdout.print(Text.assemble(("command       ", "bold"), "celery ", shlex.join(worker_command(name, group))))
     stdout.print(Text.assemble(("celery multi  ", "bold"), shlex.join(own)))
 
 

@@ -33,7 +33,7 @@ def describe_group(topology: Topology, name: str) -> list[Derived]:
             name,
             f"the group's name; exchange {EXCHANGE} (topic); on RabbitMQ a {queue_type(group)} queue",
         ),
-        Derived("tasks", group.tasks, "tasks"),
+        Derived("tasks", group.tasks, "as written"),
         Derived("worker", f"{name}@HOST", "the group's name"),
         Derived(
             "slots a host",
@@ -65,7 +65,6 @@ def describe_group(topology: Topology, name: str) -> list[Derived]:
         ),
         Derived("visibility timeout", f"{budgets.visibility_timeout(topology)} s", _visibility(topology)),
         Derived("memory a host", f"{budgets.memory(topology, group)} MiB", _memory(topology, group)),
-        Derived("command", "celery " + shlex.join(worker_command(name, group)), "all of the above"),
     ]
 
 
