@@ -106,18 +106,8 @@ def test_every_linter_rule_is_on_and_each_exception_has_its_reason() -> None:
 def test_a_skipped_test_fails_in_ci(ci: str, code: int, tmp_path: Path) -> None:
     """A laptop may lack git or a browser; where everything is promised to run, what did not run is no success."""
     (tmp_path / "test_skips.py").write_text("import pytest\n\ndef test_it(): pytest.skip('no git')\n", encoding="utf-8")
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "tests.conftest",
-        "--rootdir",
-        tmp_path,
-        "-c",
-        os.devnull,
-        tmp_path,
-    ]
+    options = ("-p", "tests.conftest", "--rootdir", tmp_path, "-c", os.devnull, tmp_path)
+    command = (sys.executable, "-m", "pytest", *options)
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, "CI": ci}, capture_output=True, check=False, text=True)
     assert done.returncode == code, done.stdout
     assert ("which CI does not accept" in done.stdout) == bool(ci)

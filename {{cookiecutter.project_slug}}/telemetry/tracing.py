@@ -24,8 +24,6 @@ from workers.topology import topology
 
 #: Seconds a process that ends spends on sending what is left. The collector may be down: a deployment is not held up.
 FLUSH_PATIENCE: Final = 2.0
-#: Seconds for one request to the collector.
-EXPORT_TIMEOUT: Final = 5.0
 
 
 def connect() -> None:
@@ -44,7 +42,7 @@ def start() -> None:
     endpoint = f"{str(env.otel_exporter_otlp_endpoint).rstrip('/')}/v1/traces"
     # Not at exit: that one waits for the collector without a bound.
     provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint, timeout=EXPORT_TIMEOUT)))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
     trace.set_tracer_provider(provider)
     CeleryInstrumentor().instrument()  # type: ignore[no-untyped-call]
 

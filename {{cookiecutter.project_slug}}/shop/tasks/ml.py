@@ -3,6 +3,7 @@
 from functools import cache
 from typing import TYPE_CHECKING
 
+import structlog
 from celery import shared_task
 from django.utils import timezone
 
@@ -20,6 +21,7 @@ def model() -> "Model":
     # Here and not at the top, which the web and every other worker import: scikit-learn costs 100 MB.
     from shop import digits  # noqa: PLC0415
 
+    structlog.get_logger(__name__).info("model_loaded")
     return digits.load(model_file.digits_path())
 
 

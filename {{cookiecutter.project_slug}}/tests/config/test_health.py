@@ -1,6 +1,9 @@
 """The probes: quick, bounded and discreet, whatever the services do."""
 
 import json
+import os
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,9 +12,10 @@ from threading import Event, active_count
 import pytest
 from django.test import Client
 
+from config.env import BASE_DIR
 from config.health import PATIENCE, Probe, readiness
 from tests.config.web import running_web, silent_server
-from tests.conftest import free_port, until
+from tests.conftest import free_port
 from workers.topology import topology
 
 
@@ -92,12 +96,40 @@ def test_services_that_accept_and_never_answer_do_not_hang_the_probe(tmp_path: P
             assert time.monotonic() - began < 4 * PATIENCE
             assert web.get("/healthz")[0] == 200
             assert max(threads_of(pid) for pid in web.workers()) <= idle + len(components) + web_threads()
-            # Each check's own sockets give up while the services are still silent.
-            until(lambda: max(threads_of(pid) for pid in web.workers()) <= idle + web_threads(), "the checks' end", 15)
             assert web.stop() < 10
     log = (tmp_path / "web.log").read_text(encoding="utf-8")
     assert "hunter2" not in log
     assert "Service Unavailable" not in log
+
+
+EACH_CHECK = """
+import django
+django.setup()
+from concurrent.futures import ThreadPoolExecutor
+from config.health import check_broker, check_database, check_results
+def fails(check):
+    try:
+        check()
+    except Exception:
+        return True
+with ThreadPoolExecutor(3) as pool:
+    print(list(pool.map(fails, (check_broker, check_database, check_results))))
+"""
+
+
+@pytest.mark.parametrize("scheme", ["amqp", "redis"])
+def test_a_check_gives_up_by_itself(scheme: str) -> None:
+    """A service that has recovered is asked again soon: no check waits for ever for an answer that will not come."""
+    with silent_server() as port:
+        urls = {
+            "DATABASE_URL": f"postgres://u:pw@127.0.0.1:{port}/x",
+            "BROKER_URL": f"{scheme}://u:pw@127.0.0.1:{port}/0",
+            "RESULT_URL": f"redis://:pw@127.0.0.1:{port}/1",
+        }
+        env = {**os.environ, "ENVIRONMENT": "test", "DJANGO_SETTINGS_MODULE": "config.settings.test", **urls}
+        command = [sys.executable, "-c", EACH_CHECK]
+        done = subprocess.run(command, cwd=BASE_DIR, env=env, capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout == "[True, True, True]\n"
 
 
 def web_threads() -> int:

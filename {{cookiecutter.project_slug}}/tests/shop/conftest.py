@@ -2,18 +2,19 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from threading import current_thread, main_thread
 
 import pytest
-from celery import Celery
+from celery import Celery, signals
 from celery.contrib.testing.worker import start_worker
 from celery.worker import WorkController
+from config import variables
+from config.celery import app
 from django.core.cache import cache
+from django.db import connections
 from django.test import Client
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
-
-from config import variables
-from config.celery import app
 from shop import digits, model_file
 from shop.env import environment
 from shop.models import Product
@@ -49,8 +50,15 @@ def eager() -> Iterator[Celery]:
 def worker() -> Iterator[WorkController]:
     """Run a worker in a thread of this process, on the broker and results in memory."""
     app.loader.import_default_modules()
+    signals.task_postrun.connect(_let_go)
     with start_worker(app, pool="solo", perform_ping_check=False, shutdown_timeout=30) as running:
         yield running
+
+
+def _let_go(**_: object) -> None:
+    # A connection of the worker's thread would keep the database of the tests from being removed.
+    if current_thread() is not main_thread():
+        connections.close_all()
 
 
 @pytest.fixture

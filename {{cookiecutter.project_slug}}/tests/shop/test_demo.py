@@ -9,7 +9,6 @@ import pytest
 from celery import Celery
 from django.core.management import CommandError, call_command
 from rich.console import Console
-
 from shop.demo import report, work
 from shop.demo.api import Api, ApiError
 from shop.demo.events import Listener, Seen, Tasks

@@ -54,7 +54,18 @@ def running_worker(pool: str, folder: Path, env: dict[str, str]) -> Iterator[Wor
     """Start a worker until the block ends; "spawn" is prefork with that start method."""
     log = folder / "worker.log"
     app = "tests.telemetry.spawning" if pool == "spawn" else "config"
-    options = ["-P", "prefork" if pool == "spawn" else pool, "-c", "1", "-Q", "default", "-n", "default@telemetry"]
+    options = [
+        "-l",
+        "INFO",
+        "-P",
+        "prefork" if pool == "spawn" else pool,
+        "-c",
+        "1",
+        "-Q",
+        "default",
+        "-n",
+        "default@telemetry",
+    ]
     command = [sys.executable, "-m", "celery", "--quiet", "-A", app, "worker", *options]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=BASE_DIR, env=env, stdout=subprocess.DEVNULL, stderr=output)

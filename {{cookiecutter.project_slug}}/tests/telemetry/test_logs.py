@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import structlog
 from billiard.exceptions import TimeLimitExceeded
+from celery import signals
 from django.conf import settings
 
 from config.env import environment
@@ -83,6 +84,13 @@ def test_a_retry_is_not_its_own_parent(written: Lines) -> None:
     (line,) = events(written())
     assert "parent_task_id" not in line
     assert (line["queue"], line["retries"]) == ("q", 1)
+
+
+def test_lines_between_tasks_belong_to_none() -> None:
+    """What a process says after a task does not carry that task's id."""
+    structlog.contextvars.bind_contextvars(task_id="1")
+    signals.task_postrun.send(sender=None, task_id="1", task=None)
+    assert structlog.contextvars.get_contextvars() == {}
 
 
 @pytest.mark.parametrize(

@@ -67,12 +67,6 @@ def test_a_failure_has_a_traceback_that_machines_can_read(run: Run) -> None:
     assert {"filename", "lineno", "name"} == set(line["exception"][0]["frames"][-1])
 
 
-def test_lines_between_tasks_belong_to_none(run: Run) -> None:
-    """What the process says after its last task does not carry that task's id."""
-    last = max(index for index, line in enumerate(run.logged) if line["event"].startswith("task_"))
-    assert all("task_id" not in line for line in run.logged[last + 1 :])
-
-
 def test_arguments_are_nowhere(run: Run) -> None:
     """Neither logs nor spans nor events show what the customer typed."""
     everything = str([run.published, run.logged, [span.text for span in run.collector.spans], run.collector.events])
@@ -112,7 +106,7 @@ def test_a_collector_that_never_answers_does_not_hold_up_the_end(redis_server: s
         with running_worker("prefork", tmp_path, {**env, **silent}) as worker:
             publish(env, "fail")
             until(lambda: worker.events("task_failed"), "the task")
-            assert worker.stop() < 10
+            assert worker.stop() < 8  # the exporter itself would wait for 10 seconds
 
 
 def test_what_is_not_configured_is_not_imported(redis_server: str, tmp_path: Path) -> None:

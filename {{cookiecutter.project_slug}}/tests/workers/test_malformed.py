@@ -14,6 +14,7 @@ MALFORMED = [
     (b"project: [a\n", "workers.yml:2:1 the file (W01): expected ',' or ']', but got '<stream end>'"),
     (b"project: a\n\tgroups: b\n", "workers.yml:2:1 the file (W01): found character '\\t' that cannot start any token"),
     (b"project: a\n\0\n", "workers.yml:2:1 the file (W01): a NUL byte: not a text file"),
+    (b"project: a\nabout: \x07\n", "workers.yml:2:8 the file (W01): a control character: not plain text"),
     (b"project: a\nabout: \xff\n", "workers.yml:2:8 the file (W01): not UTF-8; save the file as UTF-8"),
     (b"project: a\nproject: b\n", "workers.yml:2:1 project (W01): written twice, first in line 1; keep one"),
     (b"a: &x [1]\nb: *x\n", "workers.yml:2:1 b (W01): an alias (`*name`); write the values out"),

@@ -52,8 +52,9 @@ def read(file: FilePath, name: str) -> Source:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         raise _refused(name, error.problem or "not YAML", error.problem_mark or error.context_mark) from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise _refused(name, f"not YAML: {error}".splitlines()[0]) from None
+    except yaml.reader.ReaderError as error:
+        place = _place_after(name, text[: error.position].encode())
+        raise TopologyError([Problem("W01", (), "a control character: not plain text", place)]) from None
     except RecursionError:
         raise _refused(name, "nested too deep to be a topology") from None
     if node is None:
@@ -77,15 +78,17 @@ def _text(file: FilePath, name: str) -> str:
     if len(raw) > MAX_BYTES:
         raise _refused(name, f"larger than {MAX_BYTES} bytes: not a topology")
     if b"\0" in raw:
-        line = raw[: raw.index(b"\0")].count(b"\n") + 1
-        column = raw.index(b"\0") - raw.rfind(b"\n", 0, raw.index(b"\0"))
-        raise TopologyError([Problem("W01", (), "a NUL byte: not a text file", Place(name, line, column))])
+        place = _place_after(name, raw[: raw.index(b"\0")])
+        raise TopologyError([Problem("W01", (), "a NUL byte: not a text file", place)])
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        before = raw[: error.start]
-        place = Place(name, before.count(b"\n") + 1, error.start - before.rfind(b"\n"))
+        place = _place_after(name, raw[: error.start])
         raise TopologyError([Problem("W01", (), "not UTF-8; save the file as UTF-8", place)]) from None
+
+
+def _place_after(name: str, before: bytes) -> Place:
+    return Place(name, before.count(b"\n") + 1, len(before) - before.rfind(b"\n"))
 
 
 def _refused(name: str, message: str, mark: yaml.Mark | None = None) -> TopologyError:
