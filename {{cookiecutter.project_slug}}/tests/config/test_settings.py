@@ -4,10 +4,13 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+import redis
 from django.conf import settings
 from django.core.cache import CacheHandler
 from django.core.exceptions import ImproperlyConfigured
@@ -18,6 +21,8 @@ from config.settings.cache import cache_options
 from config.settings.database import database_options
 from config.settings.mail import smtp
 from tests.config.samples import LOCAL, PRODUCTION, SetEnvironment, app_values
+from tests.conftest import free_port, until
+from workers.local.redis_server import find_server
 
 
 def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -99,15 +104,48 @@ def test_the_cache_is_redis(variables_are: SetEnvironment, redis_server: str) ->
     cache.close()
 
 
-def test_the_cache_behind_sentinel_asks_every_sentinel(variables_are: SetEnvironment) -> None:
-    """Each of the addresses is known, with the password, over TLS."""
-    nodes = "sentinel://:pw@s1:26379/2;sentinel://:pw@s2:26380/2"
-    variables_are(PRODUCTION, CACHE_URL=nodes, TLS_CA_FILE=__file__, SENTINEL_MASTER="main")
-    options = cache_options(environment())
-    assert options["LOCATION"] == "redis://main/2"
-    assert options["OPTIONS"]["SENTINELS"] == [("s1", 26379), ("s2", 26380)]
-    assert options["OPTIONS"]["SENTINEL_KWARGS"]["password"] == "pw"
-    assert options["OPTIONS"]["CONNECTION_POOL_KWARGS"]["ssl"] is True
+@pytest.fixture
+def sentinel(redis_server: str, tmp_path: Path) -> Iterator[int]:
+    """Watch over the Redis of these tests with a real Sentinel; the value is its port."""
+    port, primary = free_port(), urlsplit(redis_server).port
+    configuration = tmp_path / "sentinel.conf"
+    configuration.write_text(
+        f"port {port}\nbind 127.0.0.1\nrequirepass only-for-tests\ndir {tmp_path}\n"
+        f"sentinel monitor main 127.0.0.1 {primary} 1\nsentinel auth-pass main only-for-tests\n"
+    )
+    with (tmp_path / "sentinel.log").open("wb") as log:
+        process = subprocess.Popen([find_server(), configuration, "--sentinel"], stdout=log)
+    client = redis.Redis(port=port, password="only-for-tests", socket_timeout=1)
+    until(lambda: _answers(client), "the Sentinel's start", 10)
+    client.close()
+    yield port
+    process.terminate()
+    process.wait()
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+
+
+def test_the_cache_behind_sentinel_finds_its_primary(variables_are: SetEnvironment, sentinel: int) -> None:
+    """A Sentinel that is down does not matter while another one answers."""
+    nodes = (f"sentinel://:only-for%2Dtests@127.0.0.1:{port}/2" for port in (free_port(), sentinel))
+    variables_are(LOCAL, CACHE_URL=";".join(nodes), SENTINEL_MASTER="main")
+    cache = CacheHandler({"default": cache_options(environment())})["default"]
+    cache.set("answer", [42], timeout=5)
+    assert cache.get("answer") == [42]
+    cache.close()
+
+
+def test_sentinel_and_primary_are_reached_over_tls(variables_are: SetEnvironment) -> None:
+    """A CA file means TLS to both."""
+    variables_are(PRODUCTION, CACHE_URL="sentinel://:pw@s1:26379/2", TLS_CA_FILE=__file__)
+    options = cache_options(environment())["OPTIONS"]
+    for target in ("SENTINEL_KWARGS", "CONNECTION_POOL_KWARGS"):
+        assert (options[target]["ssl"], options[target]["ssl_ca_certs"]) == (True, __file__)
 
 
 @pytest.mark.parametrize(("port", "expected"), [("465", (True, False)), ("587", (False, True))])

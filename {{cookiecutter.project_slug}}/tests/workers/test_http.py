@@ -31,8 +31,10 @@ def test_a_fork_gets_a_session_of_its_own() -> None:
 def test_a_silent_server_ends_in_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server takes the connection and never answers: the default time-out ends the wait."""
     monkeypatch.setattr(http, "READ_TIMEOUT", 0.3)
+    started = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(requests.Timeout):
         http.session().get(f"http://127.0.0.1:{silent.getsockname()[1]}/")
+    assert time.monotonic() - started < 10
 
 
 def test_a_refused_connection_is_tried_again_for_a_bounded_time() -> None:

@@ -1,8 +1,8 @@
 """Database connections around each task, as Django handles them around each request."""
 
-from typing import Final
+from typing import Any, Final
 
-from celery import signals
+from celery import Task, signals
 from django.db import close_old_connections
 
 #: For CELERY_DB_REUSE_MAX: tasks between two closes by Celery's own fixup, which knows neither age nor health. Never.
@@ -19,5 +19,6 @@ def connect() -> None:
     signals.task_postrun.connect(_close_old)
 
 
-def _close_old(**_: object) -> None:
-    close_old_connections()
+def _close_old(sender: Task[Any, Any], **_: object) -> None:
+    if not sender.request.is_eager:  # an eager task runs in its caller's transaction, on its caller's connection
+        close_old_connections()
