@@ -58,7 +58,9 @@ def _stock_worker(ground: Ground) -> Iterator[None]:
     log = ground.project.folder / "stock.log"
     with (
         log.open("w") as output,
-        processes.started((*celery, "worker", f"-c{SLOTS}"), ground.project.root, ground.environment, output),
+        processes.started(
+            (*celery, "worker", "-l", "INFO", f"-c{SLOTS}"), ground.project.root, ground.environment, output
+        ),
     ):
         ground.wait_for(lambda: " ready." in log.read_text(), "the stock worker")
         yield

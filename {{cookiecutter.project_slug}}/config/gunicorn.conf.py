@@ -44,6 +44,14 @@ def post_fork(server: object, worker: object) -> None:  # noqa: ARG001
     telemetry.start_web()
 
 
+def post_worker_init(worker: object) -> None:  # noqa: ARG001
+    """Ask the services once, beside the first requests: the first probe should not pay for imports."""
+    from config.health import PROBES  # noqa: PLC0415 (it needs the application)
+
+    for probe in PROBES:
+        probe.check()
+
+
 def worker_exit(server: object, worker: object) -> None:  # noqa: ARG001
     """Send what is left."""
     telemetry.stop_web()

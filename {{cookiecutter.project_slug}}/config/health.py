@@ -18,8 +18,10 @@ from kombu import Connection
 
 #: Seconds a caller waits for all components together.
 PATIENCE: Final = 2
-#: Seconds an outcome is good for. A storm of callers, who need no password, asks the services once a second.
+#: Seconds an outcome is passed on without asking again, and seconds it stands in while somebody else asks. So a storm
+#: of callers, who need no password, costs one question a second and one waiting thread.
 FRESH: Final = 1.0
+RECENT: Final = 10.0
 #: Seconds before a check's own sockets give up; then its thread ends and the next caller starts a new one.
 SOCKET_TIMEOUTS: Final = {"socket_connect_timeout": PATIENCE, "socket_timeout": PATIENCE}
 
@@ -40,8 +42,13 @@ class Check:
 
     def outcome(self) -> dict[str, Any]:
         """Wait until the check has had its time; then it is "timeout" for everybody at once."""
-        wait([self.ended], timeout=self._began + PATIENCE - monotonic())
+        wait([self.ended], timeout=PATIENCE - self.age)
         return self.ended.result() if self.ended.done() else {"status": "timeout", "ms": self._milliseconds()}
+
+    @property
+    def age(self) -> float:
+        """Seconds since the check began."""
+        return monotonic() - self._began
 
     @property
     def stale(self) -> bool:
@@ -59,27 +66,28 @@ class Check:
         self._ended_at = monotonic()
 
     def _milliseconds(self) -> float:
-        return round((monotonic() - self._began) * 1000, 1)
+        return round(self.age * 1000, 1)
 
 
 class Probe:
-    """A component to ask about. One check runs at a time, and whoever asks meanwhile or just after shares it.
-
-    So a stuck peer holds one thread, however many ask.
-    """
+    """A component to ask about: one check runs at a time, so a stuck peer holds one thread, however many ask."""
 
     def __init__(self, component: str, ask: Callable[[], None]) -> None:
         self.component = component
         self._ask = ask
         self._lock = Lock()
         self._check: Check | None = None
+        self._last: Check | None = None
 
     def check(self) -> Check:
-        """Begin a check, or join the last one."""
+        """Begin a check, or find the one whose outcome will do."""
         with self._lock:
             if self._check is None or self._check.stale:
-                self._check = Check(self.component, self._ask)
-            return self._check
+                self._last, self._check = self._check, Check(self.component, self._ask)
+                return self._check
+            # Somebody waits for this one already: one waiting thread is enough.
+            waiting = not self._check.ended.done() and self._check.age < PATIENCE
+            return self._last if waiting and self._last and self._last.age < RECENT else self._check
 
 
 def readiness(probes: tuple[Probe, ...]) -> dict[str, dict[str, Any]]:

@@ -29,6 +29,7 @@ CELL = 8  # pixels of a digit's side, as the model knows it
 INK = 16.0  # the darkest value of the digits set; the lightest is 0
 SCALE = 8  # of a picture over its cells
 LONGEST = 12  # digits of a number
+# Fixed, so that every machine has the same digits to read that its model has not seen.
 SEED = 7
 
 

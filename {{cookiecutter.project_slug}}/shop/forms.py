@@ -27,6 +27,7 @@ class OrderForm(forms.Form):
     # Made with the page: a form that is sent twice is one order.
     key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4)
 
+    # Until clean() has run, a form has none.
     quantities: Mapping[str, int] = {}
 
     def clean(self) -> dict[str, Any]:

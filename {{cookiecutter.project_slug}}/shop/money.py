@@ -2,6 +2,7 @@
 
 from decimal import Decimal, InvalidOperation
 
+# In cents. A price above is more likely a missing comma than a very good cheese.
 HIGHEST_PRICE = 1_000_000
 CENTS = 100
 

@@ -9,7 +9,9 @@ from django.db import IntegrityError, transaction
 from shop.models import Order, OrderLine, Payment, Product, Subscriber
 from shop.tasks.priority import charge
 
+# A token of the provider for a card that it knows: no number of a card comes here.
 CARD = r"tok_[0-9]{4,16}"
+# Of one product, and products: what a corner shop carries to a door. They also bound a request's work.
 MOST_OF_ONE = 99
 MOST_LINES = 50
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 from shop.models import Order, OrderLine, Report
 from shop.money import decimal
 
+# Parts of a day. Also the most tasks that one report keeps busy.
 WINDOWS = 8
 
 
@@ -43,6 +44,7 @@ def add_up(start: datetime, end: datetime) -> Part:
         .values_list("product__category")
         .annotate(units=Sum("quantity"), cents=Sum(F("quantity") * F("price_cents")))
     )
+    # Once: it is gone through twice below.
     rows = list(sums)
     return Part(
         orders=orders.count(),

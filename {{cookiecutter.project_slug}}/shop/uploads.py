@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from django.core.files.uploadedfile import UploadedFile
 
 MIB = 1024 * 1024
+# A hundred thousand rows. What is larger does not belong in a form, nor in a field of the database.
 LARGEST_CATALOGUE = 5 * MIB
 LARGEST_SLIP = MIB // 4
+# Pixels: 16 million of them are 16 MB in the worker that unpacks them.
 LONGEST_SIDE = 4000
 Upload: TypeAlias = "UploadedFile[bytes]"
 HEADER = 24  # bytes of a PNG up to and with its width and height

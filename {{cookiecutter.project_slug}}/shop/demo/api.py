@@ -6,7 +6,8 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 
-TIMEOUT = 30
+TIMEOUT = 30  # seconds
+# One for each of its threads, and some to spare: a connection that is thrown away has to be made again.
 CONNECTIONS = 20
 
 

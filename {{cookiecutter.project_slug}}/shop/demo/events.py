@@ -12,7 +12,7 @@ from celery import Celery
 if TYPE_CHECKING:
     from celery.events.receiver import EventReceiver
 
-STARTS_WITHIN = 15
+STARTS_WITHIN = 15  # seconds
 OURS = "shop.tasks."
 PROBE = "demo-listening"
 ENDED = {"task-succeeded": "succeeded", "task-failed": "failed", "task-revoked": "failed", "task-rejected": "failed"}

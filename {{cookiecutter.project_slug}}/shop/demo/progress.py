@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from shop.demo.work import Followed
 
-EVERY = 5
+EVERY = 5  # seconds
 
 
 class Bars:

@@ -123,17 +123,13 @@ def addresses(site: str) -> Table:
 def problems(work: Work, tasks: Tasks) -> Iterator[str]:
     """Name what did not finish, and what failed."""
     for kind in work.everything:
-        if not kind.finished:
-            missing = kind.expected - len(kind.done)
-            yield f"{kind.label}: {missing} of {kind.expected} did not finish{_some(kind.open)}"
+        if kind.open:
+            yield f"{kind.label}: {len(kind.open)} of {kind.expected} did not finish, such as {next(iter(kind.open))}"
+        if missing := kind.expected - len(kind.done) - len(kind.open):
+            yield f"{kind.label}: {missing} of {kind.expected} were not begun"
     for state, said in (("open", "did not end"), ("failed", "failed")):
         named = Counter(f"{task.name} ({task.queue})" for task in tasks.ours() if task.state == state)
         yield from (f"tasks: {count} x {name} {said}" for name, count in named.items())
-
-
-def _some(numbers: Iterable[str]) -> str:
-    first = list(numbers)[:3]
-    return f" (such as {', '.join(first)})" if first else ""
 
 
 def _pairs(title: str) -> Table:

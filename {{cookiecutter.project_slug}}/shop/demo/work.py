@@ -19,10 +19,11 @@ CATALOGUE = Path(catalogue.__file__).parent / "data" / "catalogue.csv"
 # bears: a queue that only grows would say nothing about waiting.
 CUSTOMERS = 8
 DRIVERS = 2
-LOOK = 0.25
+LOOK = 0.25  # seconds
 SHOW = 0.5
 DECLINED_ONE_IN = 20
 TWICE_ONE_IN = 50
+# Of the catalogue's first rows, which the first chunk of its import has: selling begins before it ends.
 PRODUCTS = 100
 
 State = dict[str, Any]
@@ -79,9 +80,10 @@ class Work:
             while not self._rows() > PRODUCTS and not importing.done():
                 self._watch([importing], show, SHOW)
             slips = [others.submit(self._slip, file) for file in self._slip_files]
-            self._watch([importing, *slips, *(customers.submit(order) for order in self._orders())], show)
+            self._watch([customers.submit(order) for order in self._orders()], show)
             # After the orders: they bring the subscribers and the revenue.
-            self._watch([others.submit(self._newsletter), others.submit(self._report)], show)
+            last = [customers.submit(self._newsletter), customers.submit(self._report)]
+            self._watch([importing, *slips, *last], show)
 
     def _watch(self, acts: Iterable[Future[None]], show: Act, seconds: float = float("inf")) -> None:
         """Show how it goes until all is done or the seconds are over; raise what went wrong."""

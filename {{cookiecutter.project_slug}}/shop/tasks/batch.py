@@ -11,7 +11,9 @@ from shop.models import ImportJob, Payment, Report
 from shop.tasks.priority import charge
 from workers.delivery.base import Task
 
+# Longer than all retries of `charge` together, which take about a minute.
 FORGOTTEN_AFTER = timedelta(minutes=5)
+# Providers forget idempotency keys after a day: charging later might charge twice.
 GIVEN_UP_AFTER = timedelta(days=1)
 
 

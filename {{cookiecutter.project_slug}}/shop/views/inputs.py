@@ -15,6 +15,7 @@ from shop.catalogue import SKU
 from shop.orders import CARD, MOST_LINES, MOST_OF_ONE, Wanted
 from shop.uploads import Upload
 
+# Long enough not to be guessed or repeated by chance, and safe in logs.
 KEY = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 

@@ -23,6 +23,7 @@ from shop.views import states
 Arguments = ParamSpec("Arguments")
 View = Callable[Concatenate[HttpRequest, Arguments], HttpResponse]
 
+# On one page: a multiple of the columns that fit beside each other, and as much as people read of a list.
 SHELF = 24
 LISTED = 20
 PROBLEMS = 50

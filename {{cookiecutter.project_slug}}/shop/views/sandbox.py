@@ -18,12 +18,13 @@ from django.views.decorators.http import require_POST
 
 from shop.env import environment
 
+# Of twenty payments one finds it unavailable at first, and two find it slow.
 ONE_IN = 20
 UNAVAILABLE = {0}
 SLOW = {1, 2}
-SLOWNESS = 0.2
+SLOWNESS = 0.2  # seconds
 DECLINED_DIGIT = "0"
-REMEMBERED = 24 * 3600
+REMEMBERED = 24 * 3600  # seconds, as long as real providers keep a key
 
 
 @csrf_exempt

@@ -8,13 +8,15 @@ import pytest
 from celery import Celery, signals
 from celery.contrib.testing.worker import start_worker
 from celery.worker import WorkController
-from config import variables
-from config.celery import app
 from django.core.cache import cache
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
+
+from config import variables
+from config.celery import app
 from shop import digits, model_file
 from shop.env import environment
 from shop.models import Product
@@ -58,7 +60,8 @@ def worker() -> Iterator[WorkController]:
 def _let_go(**_: object) -> None:
     # A connection of the worker's thread would keep the database of the tests from being removed.
     if current_thread() is not main_thread():
-        connections.close_all()
+        for connection in connections.all(initialized_only=True):
+            BaseDatabaseWrapper.close(connection)  # SQLite's own close() passes over a database in memory
 
 
 @pytest.fixture

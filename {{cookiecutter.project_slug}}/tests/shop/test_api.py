@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+
 from shop import digits, uploads
 from shop.models import DeliverySlip, ImportJob, Newsletter, Order, Payment, Product, Report, Subscriber
 

@@ -9,6 +9,7 @@ from celery.exceptions import Retry
 from django.core import mail
 from django.core.cache import cache
 from django.utils import timezone
+
 from shop import payments
 from shop.models import Order, Payment
 from shop.tasks import batch, default

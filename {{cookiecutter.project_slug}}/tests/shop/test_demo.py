@@ -9,10 +9,12 @@ import pytest
 from celery import Celery
 from django.core.management import CommandError, call_command
 from rich.console import Console
+
 from shop.demo import report, work
 from shop.demo.api import Api, ApiError
 from shop.demo.events import Listener, Seen, Tasks
 from shop.demo.progress import Lines
+from shop.env import Environment
 from tests.conftest import free_port
 from tests.shop.samples import eventually
 
@@ -170,10 +172,10 @@ def test_all_work_is_given_and_followed(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("never", "said"),
     [
-        ("imports", "catalogue: 1 of 1 did not finish (such as imports-0)"),
-        ("slips", "slips: 2 of 2 did not finish (such as "),
-        ("newsletters", "newsletter: 1 of 1 did not finish (such as newsletters)"),
-        ("reports", "report: 1 of 1 did not finish (such as reports)"),
+        ("imports", "catalogue: 1 of 1 did not finish, such as imports-0"),
+        ("slips", "slips: 2 of 2 did not finish, such as slips-"),
+        ("newsletters", "newsletter: 1 of 1 did not finish, such as newsletters"),
+        ("reports", "report: 1 of 1 did not finish, such as reports"),
     ],
 )
 def test_what_does_not_finish_is_named(monkeypatch: pytest.MonkeyPatch, never: str, said: str) -> None:
@@ -181,6 +183,14 @@ def test_what_does_not_finish_is_named(monkeypatch: pytest.MonkeyPatch, never: s
     monkeypatch.setattr(work, "LOOK", 0.01)
     problems = list(report.problems(done(Pretended(never), seconds=1), Tasks()))
     assert any(problem.startswith(said) for problem in problems)
+
+
+def test_what_was_not_begun_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work that waits for other work is missing, too, when time runs out before it."""
+    monkeypatch.setattr(work, "LOOK", 0.01)
+    problems = list(report.problems(done(Pretended("orders"), seconds=1), Tasks()))
+    assert "orders: 52 of 60 were not begun" in problems
+    assert "newsletter: 1 of 1 were not begun" in problems
 
 
 def test_a_task_that_did_not_end_is_named() -> None:
@@ -228,3 +238,11 @@ def test_a_project_that_does_not_run_is_said_to(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Listener, "__exit__", lambda *_given: None)
     with pytest.raises(CommandError, match="is the project running"):
         call_command("demo", "--site", f"http://127.0.0.1:{free_port()}")
+
+
+def test_it_is_refused_where_money_is_real(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three hundred orders with test cards are nothing for a provider that bills."""
+    real = Environment.model_construct(environment="production")
+    monkeypatch.setattr("shop.management.commands.demo.environment", lambda: real)
+    with pytest.raises(CommandError, match="a real provider"):
+        call_command("demo")

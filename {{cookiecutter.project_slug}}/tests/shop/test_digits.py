@@ -8,9 +8,10 @@ from typing import IO
 
 import numpy as np
 import pytest
-from config.env import BASE_DIR
 from django.core.management import call_command
 from pytest_django import Settings
+
+from config.env import BASE_DIR
 from shop import digits, model_file
 from shop.models import DeliverySlip
 from shop.tasks import ml

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError
+
 from shop import catalogue, money
 from shop.models import ImportJob, ImportProblem, Product
 from shop.tasks.batch import import_catalogue

@@ -2,6 +2,7 @@
 
 import pytest
 from django.core import mail
+
 from shop.models import Newsletter, NewsletterPart, Subscriber
 from shop.tasks import default
 

@@ -2,6 +2,7 @@
 
 import pytest
 from django.db import DatabaseError, IntegrityError, transaction
+
 from shop import orders, payments
 from shop.models import Order, Payment
 

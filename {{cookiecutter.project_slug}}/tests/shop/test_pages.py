@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+
 from shop.models import DeliverySlip, ImportJob, Order, Report
 from shop.tasks import batch
 from tests.shop.samples import pending_payment

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.test import Client
 from django.utils import timezone
+
 from shop import sales
 from shop.models import Order, OrderLine, Product, Report
 from shop.tasks import batch

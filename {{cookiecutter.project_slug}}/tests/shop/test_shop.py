@@ -5,10 +5,11 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from config.env import BASE_DIR
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from pydantic import SecretStr, ValidationError
+
+from config.env import BASE_DIR
 from shop.env import Environment
 from shop.management.commands import create_local_admin
 from shop.models import Product
