@@ -30,6 +30,7 @@ def _settings() -> dict[str, Any]:
         result_url=env.result_url.get_secret_value(),
         lock_url=env.lock_url.get_secret_value(),
         ca_file=env.tls_ca_file,
+        sentinel_master=env.sentinel_master,
     )
     derived = celery_settings(topology(), links, events=env.is_local, timezone=settings.TIME_ZONE)
     return {**derived, "beat_schedule": schedule(settings.PROJECT_APPS)}

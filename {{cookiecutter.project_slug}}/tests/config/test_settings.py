@@ -4,13 +4,10 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
-import redis
 from django.conf import settings
 from django.core.cache import CacheHandler
 from django.core.exceptions import ImproperlyConfigured
@@ -21,8 +18,7 @@ from config.settings.cache import cache_options
 from config.settings.database import database_options
 from config.settings.mail import smtp
 from tests.config.samples import LOCAL, PRODUCTION, SetEnvironment, app_values
-from tests.conftest import free_port, until
-from workers.local.redis_server import find_server
+from tests.conftest import free_port
 
 
 def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -102,32 +98,6 @@ def test_the_cache_is_redis(variables_are: SetEnvironment, redis_server: str) ->
     cache.set("answer", [42], timeout=5)
     assert cache.get("answer") == [42]
     cache.close()
-
-
-@pytest.fixture
-def sentinel(redis_server: str, tmp_path: Path) -> Iterator[int]:
-    """Watch over the Redis of these tests with a real Sentinel; the value is its port."""
-    port, primary = free_port(), urlsplit(redis_server).port
-    configuration = tmp_path / "sentinel.conf"
-    configuration.write_text(
-        f"port {port}\nbind 127.0.0.1\nrequirepass only-for-tests\ndir {tmp_path}\n"
-        f"sentinel monitor main 127.0.0.1 {primary} 1\nsentinel auth-pass main only-for-tests\n"
-    )
-    with (tmp_path / "sentinel.log").open("wb") as log:
-        process = subprocess.Popen([find_server(), configuration, "--sentinel"], stdout=log)
-    client = redis.Redis(port=port, password="only-for-tests", socket_timeout=1)
-    until(lambda: _answers(client), "the Sentinel's start", 10)
-    client.close()
-    yield port
-    process.terminate()
-    process.wait()
-
-
-def _answers(client: redis.Redis) -> bool:
-    try:
-        return bool(client.ping())
-    except redis.ConnectionError:
-        return False
 
 
 def test_the_cache_behind_sentinel_finds_its_primary(variables_are: SetEnvironment, sentinel: int) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from workers.derive import sentinel
 from workers.topology import Topology
 from workers.topology.budgets import visibility_timeout
 
@@ -26,9 +27,9 @@ def is_rabbitmq(url: str) -> bool:
     return scheme(url) in ("amqp", "amqps", "pyamqp")
 
 
-def is_encrypted(url: str) -> bool:
-    """Whether the scheme of `url` asks for TLS."""
-    return scheme(url) in ("amqps", "rediss")
+def is_sentinel(url: str) -> bool:
+    """Whether `url` names Sentinels, who know the primary."""
+    return scheme(url) == sentinel.SCHEME
 
 
 def transport_options(topology: Topology, broker_url: str) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def transport_options(topology: Topology, broker_url: str) -> dict[str, Any]:
 
 def tls(url: str, ca_file: Path | None) -> dict[str, Any] | None:
     """The TLS options of a connection to `url`, or None for plain text; the peer's certificate is always verified."""
-    if not is_encrypted(url):
+    if scheme(url) not in ("amqps", "rediss") and not (is_sentinel(url) and ca_file):
         return None
     authority = {"ca_certs": str(ca_file)} if ca_file else {}
     if is_rabbitmq(url):

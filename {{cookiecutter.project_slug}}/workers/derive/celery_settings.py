@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from workers.delivery.connections import NEVER
-from workers.derive import broker, routes
+from workers.derive import broker, routes, sentinel
 from workers.derive.queues import EXCHANGE, queues
 from workers.derive.task_options import GroupOptions
 from workers.topology import Group, Topology
@@ -30,6 +30,11 @@ class Links:
     result_url: str
     lock_url: str
     ca_file: Path | None = None
+    sentinel_master: str = "mymaster"
+
+    def sentinel(self, url: str) -> dict[str, Any]:
+        """What the transport behind `url` needs to find a primary; nothing where there are no Sentinels."""
+        return sentinel.transport(url, self.sentinel_master, self.ca_file) if broker.is_sentinel(url) else {}
 
 
 def celery_settings(topology: Topology, links: Links, *, events: bool, timezone: str) -> dict[str, Any]:
@@ -77,7 +82,10 @@ def _broker(topology: Topology, links: Links) -> dict[str, Any]:
     return {
         "broker_url": links.broker_url,
         "broker_use_ssl": broker.tls(links.broker_url, links.ca_file),
-        "broker_transport_options": broker.transport_options(topology, links.broker_url),
+        "broker_transport_options": {
+            **broker.transport_options(topology, links.broker_url),
+            **links.sentinel(links.broker_url),
+        },
         "broker_heartbeat": BROKER_HEARTBEAT,
         "broker_connection_timeout": broker.CONNECT_TIMEOUT,
         "broker_connection_retry_on_startup": True,
@@ -114,6 +122,7 @@ def _queues(topology: Topology, broker_url: str) -> dict[str, Any]:
 def _results(links: Links) -> dict[str, Any]:
     return {
         "result_backend": links.result_url,
+        "result_backend_transport_options": links.sentinel(links.result_url),
         "redis_backend_use_ssl": broker.tls(links.result_url, links.ca_file),
         "result_expires": RESULT_EXPIRES,
         "result_extended": True,
@@ -138,6 +147,13 @@ def _workers() -> dict[str, Any]:
     }
 
 
+def _lock(links: Links) -> dict[str, Any]:
+    if not broker.is_sentinel(links.lock_url):
+        return {"redbeat_redis_url": links.lock_url}
+    options = sentinel.redbeat(links.lock_url, links.sentinel_master, links.ca_file)
+    return {"redbeat_redis_url": "redis-sentinel://", "redbeat_redis_options": options}
+
+
 def _beat(topology: Topology, links: Links) -> dict[str, Any]:
     if not topology.beat.lock:
         return {
@@ -147,7 +163,7 @@ def _beat(topology: Topology, links: Links) -> dict[str, Any]:
     return {
         "beat_scheduler": "redbeat.RedBeatScheduler",
         "beat_max_loop_interval": BEAT_LOOP_INTERVAL,
-        "redbeat_redis_url": links.lock_url,
+        **_lock(links),
         "redbeat_redis_use_ssl": broker.tls(links.lock_url, links.ca_file),
         "redbeat_lock_timeout": BEAT_LOCK_TIMEOUT,
         "redbeat_key_prefix": f"{topology.project}:redbeat:",
