@@ -19,7 +19,7 @@ def pending_payment(card: str = "tok_4242", number: UUID | None = None) -> Payme
     return Payment.objects.create(id=number or uuid4(), order=order, amount_cents=1000, card_token=card)
 
 
-def eventually(true: Callable[[], bool], seconds: float = 20) -> bool:
+def eventually(true: Callable[[], bool], seconds: float = 60) -> bool:
     """Wait until something is true; false if it never was."""
     until = time.monotonic() + seconds
     while not true():

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
 SCHEME: Final = "sentinel"
 PORT: Final = 26379
 #: Seconds a Sentinel may take to answer before the next one is asked.
@@ -39,7 +42,13 @@ def _nodes(url: str) -> list[SplitResult]:
 
 
 def _to_sentinels(node: SplitResult, ca_file: Path | None) -> dict[str, Any]:
-    options: dict[str, Any] = {"socket_timeout": SENTINEL_TIMEOUT, "socket_connect_timeout": SENTINEL_TIMEOUT}
+    options: dict[str, Any] = {
+        "socket_timeout": SENTINEL_TIMEOUT,
+        "socket_connect_timeout": SENTINEL_TIMEOUT,
+        "retry": Retry(
+            NoBackoff(), 0
+        ),  # ask the next one at once: the client's own retries cost seconds for each dead one
+    }
     if node.password:
         options["password"] = unquote(node.password)
     if node.username:
