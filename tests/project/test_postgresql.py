@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,18 +29,17 @@ Ask = Callable[[str], Any]
 
 
 @pytest.fixture(scope="module")
-def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def database_url() -> Iterator[str]:
     """A PostgreSQL server of its own, on loopback."""
     found = shutil.which("initdb") or (BINARIES and BINARIES[-1] / "initdb")
     if not found:
         pytest.skip("PostgreSQL's server is not installed (on Debian: apt-get install postgresql)")
-    binaries, folder = Path(found).parent, tmp_path_factory.mktemp("postgresql")
+    # Not pytest's own folder: every run of pytest closes that to other users, and so to the server.
+    binaries, folder = Path(found).parent, Path(tempfile.mkdtemp(prefix="postgresql-"))
     folder.chmod(0o777)
     data, password = folder / "data", folder / "password"
     password.write_text("only-for-tests")
     user = AS_POSTGRES if os.geteuid() == 0 else ()
-    for parent in folder.parents if user else ():
-        parent.chmod(parent.stat().st_mode | 0o011)
     [port] = free_ports(1)
     access: tuple[str | Path, ...] = ("-U", "shop", f"--pwfile={password}", "-A", "scram-sha-256")
     subprocess.run([*user, binaries / "initdb", "-D", data, *access, "--no-sync"], check=True, capture_output=True)
@@ -48,6 +48,7 @@ def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     subprocess.run([*server, "-o", " ".join(options), "start"], check=True, capture_output=True)
     yield f"postgres://shop:only-for-tests@127.0.0.1:{port}/postgres"
     subprocess.run([*server, "-m", "immediate", "stop"], check=True, capture_output=True)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")

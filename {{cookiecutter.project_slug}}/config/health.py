@@ -110,7 +110,8 @@ def check_broker() -> None:
     """Connect as a producer does, with the same TLS and Sentinel options."""
     from config.celery import app  # noqa: PLC0415 (it reads Django's settings, which name this module)
 
-    _connect(app.connection_for_write(connect_timeout=PATIENCE, transport_options=SOCKET_TIMEOUTS))
+    options = _bounded(app.conf.broker_transport_options)
+    _connect(app.connection_for_write(connect_timeout=PATIENCE, transport_options=options))
 
 
 def check_results() -> None:
@@ -118,9 +119,18 @@ def check_results() -> None:
     from config.celery import app  # noqa: PLC0415
 
     conf = app.conf
-    options = {**(conf.result_backend_transport_options or {}), **SOCKET_TIMEOUTS}
+    options = _bounded(conf.result_backend_transport_options)
     tls = conf.redis_backend_use_ssl or False
     _connect(Connection(conf.result_backend, connect_timeout=PATIENCE, ssl=tls, transport_options=options))
+
+
+def _bounded(options: dict[str, Any] | None) -> dict[str, Any]:
+    """Shorten all waits: a worker may take its time to connect, a probe may not."""
+    bounded = {**(options or {}), **SOCKET_TIMEOUTS}
+    if "sentinel_kwargs" in bounded:
+        # A Sentinel that is silent must leave time for the next.
+        bounded["sentinel_kwargs"] = bounded["sentinel_kwargs"] | dict.fromkeys(SOCKET_TIMEOUTS, PATIENCE / 2)
+    return bounded
 
 
 def _connect(connection: Connection) -> None:

@@ -3,6 +3,9 @@
 from typing import Any
 from urllib.parse import SplitResult, unquote
 
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
 from config.env import Environment, urls
 
 TIMEOUTS = {"socket_connect_timeout": 2, "socket_timeout": 2}  # seconds: a page is better slow than hanging
@@ -31,7 +34,7 @@ def _sentinel(nodes: list[SplitResult], env: Environment) -> dict[str, Any]:
     return {
         "CONNECTION_FACTORY": "django_redis.pool.SentinelConnectionFactory",
         "SENTINELS": [(node.hostname, node.port or 26379) for node in nodes],
-        "SENTINEL_KWARGS": connection,
+        "SENTINEL_KWARGS": {**connection, "retry": Retry(NoBackoff(), 0)},  # the next Sentinel is the second try
         "CONNECTION_POOL_KWARGS": connection,
     }
 

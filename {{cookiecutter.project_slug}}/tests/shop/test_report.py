@@ -1,6 +1,6 @@
 """The nightly report: counted in parts, put together, stored."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,6 +14,8 @@ from tests.shop.samples import eventually, pending_payment
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DAY = date(2026, 3, 10)
+# A day is the project's own, whatever time zone was answered when it was made.
+HERE = timezone.get_default_timezone()
 
 
 def sold(sku: str, category: str, quantity: int, at: datetime, state: str = Order.State.CONFIRMED) -> None:
@@ -29,11 +31,11 @@ def sold(sku: str, category: str, quantity: int, at: datetime, state: str = Orde
 def test_the_report_is_the_sum_of_its_parts() -> None:
     """What was paid on that day, by category, whichever part of the day it fell into."""
     for hour in (0, 2, 3, 12, 23):
-        sold("TEA-1", "Tea", 2, datetime(2026, 3, 10, hour, 59, tzinfo=UTC))
-    sold("BAK-1", "Bakery", 1, datetime(2026, 3, 10, 3, tzinfo=UTC), Order.State.PAID)
-    sold("TEA-1", "Tea", 9, datetime(2026, 3, 10, 5, tzinfo=UTC), Order.State.DECLINED)
-    sold("TEA-1", "Tea", 9, datetime(2026, 3, 9, 23, 59, tzinfo=UTC))
-    sold("TEA-1", "Tea", 9, datetime(2026, 3, 11, tzinfo=UTC))
+        sold("TEA-1", "Tea", 2, datetime(2026, 3, 10, hour, 59, tzinfo=HERE))
+    sold("BAK-1", "Bakery", 1, datetime(2026, 3, 10, 3, tzinfo=HERE), Order.State.PAID)
+    sold("TEA-1", "Tea", 9, datetime(2026, 3, 10, 5, tzinfo=HERE), Order.State.DECLINED)
+    sold("TEA-1", "Tea", 9, datetime(2026, 3, 9, 23, 59, tzinfo=HERE))
+    sold("TEA-1", "Tea", 9, datetime(2026, 3, 11, tzinfo=HERE))
     batch.nightly_report.delay(day="2026-03-10")
     report = Report.objects.get()
     assert (report.state, report.orders, report.revenue_cents) == (Report.State.DONE, 6, 1650)
@@ -44,7 +46,7 @@ def test_the_report_is_the_sum_of_its_parts() -> None:
 def test_a_second_report_of_a_day_replaces_the_first() -> None:
     """Twice delivered or asked for again: one report, of what is true now."""
     batch.nightly_report.delay(day="2026-03-10")
-    sold("TEA-1", "Tea", 2, datetime(2026, 3, 10, 8, tzinfo=UTC))
+    sold("TEA-1", "Tea", 2, datetime(2026, 3, 10, 8, tzinfo=HERE))
     batch.nightly_report.delay(day="2026-03-10")
     assert Report.objects.get().revenue_cents == 300
 
@@ -71,7 +73,7 @@ def test_a_failed_part_fails_the_report(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.usefixtures("worker")
 def test_a_worker_puts_the_report_together() -> None:
     """The same through a broker and a result backend, where a chord has to count its parts."""
-    sold("TEA-1", "Tea", 2, datetime(2026, 3, 10, 8, tzinfo=UTC))
+    sold("TEA-1", "Tea", 2, datetime(2026, 3, 10, 8, tzinfo=HERE))
     batch.nightly_report.delay(day="2026-03-10")
     assert eventually(lambda: Report.objects.filter(state=Report.State.DONE).exists())
     assert Report.objects.get().revenue_cents == 300
