@@ -1,16 +1,22 @@
 """What its owner does first with a new project, and what its owner does last with the shop."""
 
 import re
+import sys
+
+import pytest
 
 from tests.project.running import Project
 
 
-def test_its_own_checks_and_tests_pass(installed: Project) -> None:
+def test_its_own_checks_and_tests_pass(installed: Project, capsys: pytest.CaptureFixture[str]) -> None:
     """Lint, types, topology, Django's checks and the tests, as `make check` and `make test` run them."""
     checked, tested = (installed.make(target) for target in ("check", "test"))
     assert checked.returncode == 0, checked.stdout[-6000:] + checked.stderr
     assert tested.returncode == 0, tested.stdout[-6000:] + tested.stderr
     assert re.search(r"\d+ passed", tested.stdout)
+    [coverage] = re.findall(r"coverage of workers/.*", tested.stdout)
+    with capsys.disabled():
+        sys.stdout.write(f"\nthe generated project's own tests: {coverage}\n")
 
 
 def test_a_project_without_the_shop_works(shopless: Project) -> None:

@@ -36,6 +36,16 @@ def test_show_prints_every_group() -> None:
     assert max(map(len, printed.output.splitlines())) <= 80
 
 
+def test_show_says_where_each_number_of_a_group_comes_from() -> None:
+    """And how its worker is started, by hand and by `celery multi`."""
+    name, group = next(iter(load().topology.groups.items()))
+    printed = CliRunner().invoke(main, ["show", name], env={"COLUMNS": "160"})
+    assert printed.exit_code == 0, printed.output
+    assert f"time_limit {group.time_limit} + soft_shutdown {group.soft_shutdown} + margin 30" in printed.output
+    assert f"--queues={name}" in printed.output
+    assert f"--queues:{name}={name}" in printed.output
+
+
 def test_show_as_json_is_for_programs() -> None:
     """One document with every group and its derived values."""
     printed = CliRunner().invoke(main, ["show", "--json", "-e", "production"])
