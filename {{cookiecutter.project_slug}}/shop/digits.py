@@ -5,6 +5,7 @@ scikit-learn are a hundred megabytes that the web and the other workers can do w
 """
 
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +22,10 @@ from sklearn.neighbors import KNeighborsClassifier
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from shop import model_file
+
+# A slot reads one picture at a time, on one core. Unasked, joblib counts the machine's physical cores with lscpu, and warns
+# where /sys is hidden from it, as it is in a hardened unit.
+os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
 
 Pixels = NDArray[np.float64]
 Answers = NDArray[np.int64]
