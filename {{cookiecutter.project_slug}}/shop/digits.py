@@ -23,8 +23,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from shop import model_file
 
-# A slot reads one picture at a time, on one core. Unasked, joblib counts the machine's physical cores with lscpu, and warns
-# where /sys is hidden from it, as it is in a hardened unit.
+# A slot reads one picture at a time, on one core. Unasked, joblib counts the machine's physical cores, and warns where
+# /sys is hidden from it, as it may be in a hardened unit.
 os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
 
 Pixels = NDArray[np.float64]
