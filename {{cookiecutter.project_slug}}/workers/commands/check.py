@@ -8,6 +8,7 @@ import django
 from workers.commands.output import stdout
 from workers.topology import Loaded, Problem, TopologyError, current_environment, load
 from workers.topology.host import check_host
+from workers.topology.tasks import CELERYS_OWN
 
 
 @click.command()
@@ -35,7 +36,7 @@ def verify(loaded: Loaded) -> int:
         problems += _host_problems(loaded)
     if problems:
         raise TopologyError(problems)
-    return sum(not name.startswith("celery.") for name in app.tasks)
+    return sum(not name.startswith(CELERYS_OWN) for name in app.tasks)
 
 
 def _host_problems(loaded: Loaded) -> list[Problem]:

@@ -1,9 +1,9 @@
 """Which queue a task goes to, and the refusal of a task that has none."""
 
-from fnmatch import fnmatchcase
 from typing import Any, Final, NoReturn
 
 from workers.topology import Topology
+from workers.topology.tasks import claimants
 
 #: What Celery itself sends (result clean-up, chord helpers) goes with whoever claims this name.
 CELERYS_OWN: Final = "celery.backend_cleanup"
@@ -15,10 +15,7 @@ class UnroutedTaskError(LookupError):
 
 def group_of(topology: Topology, task: str) -> str | None:
     """The name of the group that claims `task`, or None."""
-    for name, group in topology.groups.items():
-        if any(fnmatchcase(task, pattern) for pattern in group.tasks):
-            return name
-    return None
+    return next(iter(claimants(topology, task)), None)
 
 
 def routes(topology: Topology) -> list[Any]:

@@ -9,7 +9,7 @@ from workers.topology.budgets import longest_run
 from workers.topology.model import Group, Topology
 from workers.topology.problems import Problem
 
-#: Claimed by a pattern, but registered by Celery itself: a pattern for them alone is not left over.
+#: What the names of the tasks begin with that Celery registers itself.
 CELERYS_OWN: Final = "celery."
 
 
@@ -27,25 +27,26 @@ class Limited(Protocol):
 
 def check_tasks(topology: Topology, tasks: Mapping[str, Limited]) -> Iterator[Problem]:
     """Every disagreement between the groups' patterns and `tasks`, registered tasks by name."""
-    claims = {name: _claimants(topology, name) for name in sorted(tasks)}
-    for name, claimants in claims.items():
-        yield from _claimed_once(topology, name, claimants)
-        for group in claimants[:1]:
+    claims = {name: claimants(topology, name) for name in sorted(tasks)}
+    for name, groups in claims.items():
+        yield from _claimed_once(topology, name, groups)
+        for group in groups[:1]:
             yield from _within_limits(name, tasks[name], group, topology.groups[group])
     yield from _patterns_used(topology, list(tasks))
 
 
-def _claimants(topology: Topology, task: str) -> list[str]:
+def claimants(topology: Topology, task: str) -> list[str]:
+    """The names of the groups whose patterns match `task`, in the order of the file; one, where all is well."""
     return [
         name for name, group in topology.groups.items() if any(fnmatchcase(task, pattern) for pattern in group.tasks)
     ]
 
 
-def _claimed_once(topology: Topology, task: str, claimants: list[str]) -> Iterator[Problem]:
-    if len(claimants) > 1:
-        message = f"the task {task} is claimed by {' and '.join(claimants)}; narrow the pattern of all but one"
-        yield Problem("W23", ("groups", claimants[1], "tasks"), message)
-    if not claimants:
+def _claimed_once(topology: Topology, task: str, groups: list[str]) -> Iterator[Problem]:
+    if len(groups) > 1:
+        message = f"the task {task} is claimed by {' and '.join(groups)}; narrow the pattern of all but one"
+        yield Problem("W23", ("groups", groups[1], "tasks"), message)
+    if not groups:
         message = (
             f"no group claims the task {task}; add it, or the pattern {_package(task)}.*, to the `tasks` of one of: "
         )
