@@ -1,0 +1,114 @@
+"""Builds the layers that are missing: whole or not at all, once, however many processes ask for it."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from fcntl import LOCK_EX, flock
+from pathlib import Path
+from typing import Final
+
+from rehearsal.catalogue import Catalogue
+from rehearsal.errors import RehearsalError
+from rehearsal.layers import Layer
+from rehearsal.mirror import apt_conf, environment, mirror
+from rehearsal.paths import CACHE, PACKAGE
+from rehearsal.shell import tail
+from rehearsal.watch import Watch
+
+#: Seconds for one layer, with a slow mirror.
+TIMEOUT: Final = 1800
+KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+
+
+def build(layers: Iterable[Layer], catalogue: Catalogue, watch: Watch) -> None:
+    """Build what is missing of `layers` and of all below them: side by side where one does not lie upon the other.
+
+    Raises RehearsalError with the end of the log of the first build that failed.
+    """
+    wanted = {each.name: each for layer in layers for each in reversed(layer.stack) if not each.path.is_dir()}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        building: dict[str, Future[None]] = {}
+        for layer in wanted.values():  # what lies below comes first, so that no thread waits for one that has none
+            below = building.get(layer.below.name) if layer.below else None
+            building[layer.name] = pool.submit(_build, layer, catalogue, watch, below)
+    for each in building.values():
+        each.result()
+
+
+def _build(layer: Layer, catalogue: Catalogue, watch: Watch, below: Future[None] | None) -> None:
+    if below:
+        below.result()
+    work = CACHE / "building" / layer.name
+    work.parent.mkdir(parents=True, exist_ok=True)
+    with work.with_name(f"{layer.name}.lock").open("w") as lock, watch(f"layer {layer.label}: {_said(layer)}"):
+        flock(lock, LOCK_EX)  # another process may be at it
+        if layer.path.is_dir():
+            return
+        if work.exists():  # left by one that was killed
+            shutil.rmtree(work)
+        work.mkdir()
+        _fill(layer, catalogue, work)
+        layer.path.parent.mkdir(exist_ok=True)
+        (work / "upper").rename(layer.path)
+        shutil.rmtree(work)
+
+
+def _said(layer: Layer) -> str:
+    if layer.folder:
+        return f"a copy of {layer.folder}"
+    return f"{len(layer.packages)} packages" if layer.below is None else ", ".join(layer.packages)
+
+
+def _fill(layer: Layer, catalogue: Catalogue, work: Path) -> None:
+    if layer.folder:
+        shutil.copytree(layer.folder, work / "upper", symlinks=True)
+        return
+    (work / "apt.conf").write_text(apt_conf(), encoding="utf-8")
+    log = CACHE / "building" / f"{layer.name}.log"
+    # --pdeathsig and --kill-child: if this process is killed, nothing goes on building.
+    command = [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "unshare",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+    ]
+    command += ["sh", str(PACKAGE / "build.sh"), "packages" if layer.below else "base"]
+    with log.open("w") as output:
+        done = subprocess.run(
+            command,
+            cwd=layer.path.parent if layer.below else work,
+            env=os.environ | environment() | _variables(layer, catalogue, work),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+            timeout=TIMEOUT,
+        )
+    if done.returncode:
+        end = tail(log.read_text(encoding="utf-8", errors="replace"))
+        raise RehearsalError(f"layer {layer.label} could not be built; the end of {log}:\n{end}")
+    log.unlink()
+
+
+def _variables(layer: Layer, catalogue: Catalogue, work: Path) -> dict[str, str]:
+    found = mirror()
+    if found:
+        (work / "sources.list").write_text(f"deb {found} {catalogue.release} main\n", encoding="utf-8")
+    return {
+        "WORK": str(work),
+        "LOWER": layer.below.lower if layer.below else "",
+        "RELEASE": catalogue.release,
+        "PACKAGES": " ".join(layer.packages),
+        "MIRROR": found,
+        "MIRROR_LIST": str(work / "sources.list") if found else "",
+        "KEYRING": str(KEYRING),
+        "LISTS": str(CACHE / "building" / f"lists-{catalogue.release}"),
+        "APT": str(work / "apt.conf"),
+    }

@@ -1,0 +1,204 @@
+"""A fleet: the hosts of an inventory, made, kept and taken away together."""
+
+import re
+import shutil
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from rehearsal import partition
+from rehearsal.build import build
+from rehearsal.catalogue import Catalogue
+from rehearsal.cgroup import Cgroup, fleet_cgroup
+from rehearsal.disk import hosts_file, make_keys, prepare
+from rehearsal.errors import RehearsalError
+from rehearsal.host import Host
+from rehearsal.inventory import CONTROLLER, Inventory
+from rehearsal.layers import Layer, layer_of
+from rehearsal.network import Network, delete, refuse_foreign
+from rehearsal.paths import PACKAGE
+from rehearsal.requirements import require
+from rehearsal.state import State, folder_of, locked
+from rehearsal.watch import Watch, unwatched
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,15}")
+#: Hosts that are made at a time. More would wait for the kernel's one lock on network settings.
+_WORKERS: Final = 4
+
+
+class Fleet:
+    """The hosts of an inventory under a name; several fleets may have the same addresses and never meet.
+
+    As a context manager it is up inside and gone after.
+    """
+
+    def __init__(self, name: str, inventory: Inventory) -> None:
+        """Name it; nothing is made before `up`."""
+        if not _NAME.fullmatch(name):
+            raise RehearsalError(f"fleet {name!r}: expected a letter, then up to 15 of a-z, 0-9 and -")
+        self.name = name
+        self.inventory = inventory
+        self.network = Network(name, inventory.hosts)
+        self.folder = folder_of(name)
+        self.hosts = {entry.name: Host(entry, self.network) for entry in inventory.hosts}
+
+    @classmethod
+    def remembered(cls, name: str) -> Self:
+        """The fleet that some process brought up under that name; raises RehearsalError if there is none."""
+        state = State.load(name)
+        if state is None:
+            raise RehearsalError(f"no fleet is called {name}; bring one up: python -m rehearsal up --fleet {name}")
+        return cls(name, Inventory(state.hosts))
+
+    def __getitem__(self, name: str) -> Host:
+        """A host by its name in the inventory."""
+        try:
+            return self.hosts[name]
+        except KeyError:
+            raise RehearsalError(f"fleet {self.name} has no host {name}; it has: {', '.join(self.hosts)}") from None
+
+    def __enter__(self) -> Self:
+        """Bring it up; whatever a failure leaves is taken away."""
+        try:
+            self.up()
+        except BaseException:
+            self.down()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take it away."""
+        self.down()
+
+    def up(self, watch: Watch = unwatched) -> None:
+        """Have every host on with its link whole and nobody parted; builds the layers that are missing.
+
+        Hosts that are on stay so. Raises RehearsalError, before anything is changed, where this machine lacks
+        something, where a fleet of that name has other hosts, or where a name is taken by somebody else's work.
+        """
+        require()
+        with locked(self.name):
+            state = self._planned()
+            layers = self._build(watch)
+            state.save()
+            with watch("network"):
+                self.network.make_control()
+                partition.heal(self.network)
+            with watch("disks and links"), ThreadPoolExecutor(_WORKERS) as pool:
+                self._prepare(layers)
+                running = [host for host in self.hosts.values() if host.on]
+                list(pool.map(Host.start, self.hosts.values()))
+            with watch(f"boot of {len(self.hosts) - len(running)} hosts"), ThreadPoolExecutor(len(self.hosts)) as pool:
+                list(pool.map(Host.wait, self.hosts.values()))
+            self._introduce(running)
+
+    def down(self, watch: Watch = unwatched) -> None:
+        """Take away everything that was made for it, its disks included; layers stay. Nothing if there is nothing."""
+        self.take_down(self.name, watch)
+
+    @staticmethod
+    def take_down(name: str, watch: Watch = unwatched) -> bool:
+        """Do that for the fleet of that name, from what is remembered alone; tells whether there was one."""
+        with locked(name):
+            state = State.load(name)
+            if state is None:
+                return False
+            with watch(f"down with {len(state.hosts)} hosts"):
+                cgroup = Cgroup(fleet_cgroup(name))
+                cgroup.kill()
+                cgroup.remove()
+                network = Network(name, state.hosts)
+                for host in state.hosts:
+                    network.remove(host)
+                for namespace in state.made:
+                    delete(namespace)
+                shutil.rmtree(folder_of(name))
+            return True
+
+    def partition(self, some: Iterable[str], others: Iterable[str]) -> None:
+        """Part each of `some` from each of `others`; all else goes on. `controller` is this machine's side."""
+        sides = [[self._address(name) for name in side] for side in (some, others)]
+        partition.part(self.network, *sides)
+        self._touch([*some, *others])
+
+    def heal(self) -> None:
+        """End all partitions; links that are cut stay cut."""
+        partition.heal(self.network)
+
+    def command(self, *argv: str) -> list[str]:
+        """The command that runs a program of this machine in the fleet's network, where the hosts' names are known."""
+        enter = ["nsenter", f"--net=/run/netns/{self.network.control}", "unshare", "--mount"]
+        return [*enter, "sh", str(PACKAGE / "inside.sh"), str(self.folder), *argv]
+
+    @property
+    def ssh_config(self) -> Path:
+        """A file for `ssh -F` and Ansible: every host by name, as root, with the fleet's keys. Use it in `command`."""
+        return self.folder / "ssh_config"
+
+    def _address(self, name: str) -> str:
+        return self.network.controller if name == CONTROLLER else self[name].address
+
+    def _touch(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name != CONTROLLER:
+                (self[name].folder / "changed").touch()
+
+    def _planned(self) -> State:
+        """What there will be, compared with what there is; raises RehearsalError where both cannot be."""
+        old = State.load(self.name) or State(self.name)
+        new = {entry.name: entry for entry in self.inventory.hosts}
+        for entry in old.hosts:
+            if replace(new.get(entry.name, entry), groups=entry.groups) != entry or entry.name not in new:
+                raise RehearsalError(
+                    f"fleet {self.name} is there with another {entry.name} than the inventory's; "
+                    f"take it down first (python -m rehearsal down --fleet {self.name}), or choose another name"
+                )
+        refuse_foreign(self.network.namespaces, old.made)
+        cgroup = fleet_cgroup(self.name)
+        if not old.made and cgroup.exists():
+            raise RehearsalError(
+                f"the control group {cgroup} exists, and no fleet of that name made it; choose another name"
+            )
+        return State(self.name, self.inventory.hosts, self.network.namespaces)
+
+    def _build(self, watch: Watch) -> dict[str, Layer]:
+        """The uppermost layer of each host that is new; others keep what they began with, whatever layers.yml says."""
+        catalogue = Catalogue.read()
+        new = [host for host in self.hosts.values() if not (host.folder / "stack").exists()]
+        layers = {host.name: layer_of(host.entry.layers, catalogue) for host in new}
+        build(layers.values(), catalogue, watch)
+        return layers
+
+    def _prepare(self, layers: dict[str, Layer]) -> None:
+        hosts = hosts_file(self.inventory.hosts, self.network.controller)
+        keys = self.folder / "keys"
+        make_keys(keys)
+        (self.folder / "etc").mkdir(exist_ok=True)
+        (self.folder / "etc" / "hosts").write_text(hosts, encoding="utf-8")
+        (self.folder / "etc" / "resolv.conf").write_text(
+            "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n", encoding="utf-8"
+        )
+        self._write_ssh_config(keys)
+        for name, layer in layers.items():
+            prepare(self.hosts[name], keys, hosts, layer.lower)
+
+    def _write_ssh_config(self, keys: Path) -> None:
+        public = " ".join((keys / "host.pub").read_text(encoding="ascii").split()[:2])
+        (keys / "known_hosts").write_text(f"* {public}\n", encoding="ascii")
+        common = (
+            f"Host *\n  User root\n  IdentityFile {keys / 'user'}\n  IdentitiesOnly yes\n"
+            f"  UserKnownHostsFile {keys / 'known_hosts'}\n  StrictHostKeyChecking yes\n  ConnectTimeout 10\n"
+        )
+        self.ssh_config.write_text(common, encoding="utf-8")
+
+    def _introduce(self, running: list[Host]) -> None:
+        """Tell hosts that were already on of those that came to them."""
+        hosts = hosts_file(self.inventory.hosts, self.network.controller)
+        for host in running:
+            self.network.introduce(host.entry)
+            host.write("/etc/hosts", hosts)

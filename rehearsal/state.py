@@ -1,0 +1,72 @@
+"""What is remembered of a fleet on disk, written before anything is made: a crash leaves nothing that is not listed.
+
+Whether a host is on, a link cut or hosts parted is not remembered: the kernel knows.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from fcntl import LOCK_EX, flock
+from pathlib import Path
+from typing import Self
+
+from rehearsal.errors import RehearsalError
+from rehearsal.inventory import HostEntry
+from rehearsal.paths import LOCKS, STATE
+
+
+def folder_of(fleet: str) -> Path:
+    """The folder of a fleet."""
+    return STATE / fleet
+
+
+def fleets() -> list[str]:
+    """The names of all fleets that this machine remembers."""
+    return sorted(file.parent.name for file in STATE.glob("*/state.json"))
+
+
+@contextmanager
+def locked(fleet: str) -> Iterator[None]:
+    """Let one process at a time bring a fleet up or down."""
+    LOCKS.mkdir(exist_ok=True)
+    with (LOCKS / f"{fleet}.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        yield
+
+
+@dataclass
+class State:
+    """The hosts of a fleet, and the network namespaces that were made for it: those names are all the machine's."""
+
+    fleet: str
+    hosts: tuple[HostEntry, ...] = ()
+    made: list[str] = field(default_factory=list)
+
+    @classmethod
+    def load(cls, fleet: str) -> Self | None:
+        """What is remembered of `fleet`; None if nothing is."""
+        file = folder_of(fleet) / "state.json"
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            raise RehearsalError(f"{file} is damaged; take the fleet down by hand: see README.md") from None
+        hosts = tuple(
+            HostEntry(each["name"], each["address"], tuple(each["groups"]), tuple(each["layers"]))
+            for each in content["hosts"]
+        )
+        return cls(content["fleet"], hosts, content["made"])
+
+    def save(self) -> None:
+        """Write it, whole or not at all."""
+        folder = folder_of(self.fleet)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        new = folder / "state.json.new"
+        with new.open("w", encoding="utf-8") as stream:
+            json.dump(asdict(self), stream, indent=1)
+            stream.flush()
+            os.fsync(stream.fileno())
+        new.rename(folder / "state.json")
