@@ -1,0 +1,31 @@
+"""Writes the measured table into docs/guarantees.md, between its markers; the words around it are written by hand."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from tests.brokers import table
+from tests.brokers.rows import Row
+from tests.template.rendering import ROOT
+
+FILE: Final = ROOT / "docs/guarantees.md"
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+
+def write(rows: Sequence[Row]) -> None:
+    """Replace what stands between the markers."""
+    before, rest = FILE.read_text(encoding="utf-8").split(BEGIN)
+    _, after = rest.split(END)
+    FILE.write_text(f"{before}{BEGIN}\n{measured(rows)}\n{END}{after}", encoding="utf-8")
+
+
+def measured(rows: Sequence[Row]) -> str:
+    """A section a broker: when, with what, the table."""
+    sections = []
+    for broker, name in table.BROKERS.items():
+        if own := [row for row in rows if row.broker == broker]:
+            dates = sorted(row.measured[:10] for row in own)
+            period = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
+            runs = max(len(row.ours) for row in own)
+            how = f"Measured {period}, {own[-1].versions}, {runs} run{'s' * (runs > 1)} a row, by `make brokers`."
+            sections.append(f"### {name}\n\n{how}\n\n{table.markdown(own)}\n")
+    return "\n".join(sections)

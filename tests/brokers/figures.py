@@ -1,0 +1,124 @@
+"""From what observers wrote down to the figures of a row; all in seconds."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+from typing import Final
+
+from tests.brokers.observers.events import Event
+
+#: Seconds. What has not happened when the window ends may just be about to, unless it is overdue by more than this.
+CUT_SHORT: Final = 2.0
+
+
+@dataclass(frozen=True, order=True)
+class Stall:
+    """How long nothing succeeded; `stuck` where nothing did up to the end of the window, so that it may be more."""
+
+    seconds: float
+    stuck: bool = False
+
+    def __str__(self) -> str:
+        """The figure as the table shows it."""
+        return f"> {self.seconds:.0f}, stuck" if self.stuck else f"{self.seconds:.1f}"
+
+
+@dataclass(frozen=True)
+class Window:
+    """The time in which a fault is looked at: from shortly before the strike to some seconds after the mending."""
+
+    began: float
+    ended: float
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return self.ended - self.began
+
+    def holds(self, moment: float) -> bool:
+        """Whether `moment` lies in it."""
+        return self.began <= moment <= self.ended
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one side's clients saw in one row. Starts are what the fault added to a start without one."""
+
+    publish: Stall
+    consume: Stall
+    late: Stall
+    worker_start: Stall
+    producer_start: Stall
+    lost: int
+    twice: int
+    failed: int
+
+    @property
+    def stalls(self) -> tuple[Stall, ...]:
+        """The five figures that a goal bounds."""
+        return (self.publish, self.consume, self.late, self.worker_start, self.producer_start)
+
+
+def longest_gap(moments: Sequence[float], window: Window, interval: float) -> Stall:
+    """The longest time within `window` without a success, less the regular `interval` between two.
+
+    The last success before the window counts as well: what had stopped before would look alive otherwise.
+    """
+    before = [moment for moment in moments if moment < window.began]
+    within = [moment for moment in moments if window.holds(moment)]
+    edges = [max(before, default=window.began), *sorted(within), window.ended]
+    gaps = [later - earlier for earlier, later in pairwise(edges)]
+    longest = max(gaps)
+    return Stall(max(longest - interval, 0.0), stuck=gaps[-1] == longest and longest > CUT_SHORT)
+
+
+def lateness(events: Sequence[Event], window: Window) -> Stall:
+    """How much later than due the latest task with a countdown started; those that never did count to the end."""
+    first_run: dict[str, float] = {}
+    for event in events:
+        if event.what == "run":
+            first_run.setdefault(event.id, event.at)
+    delays = [Stall(0.0)]
+    for event in events:
+        if event.what != "sent" or event.kind != "eta" or not window.holds(event.due):
+            continue
+        started = first_run.get(event.id)
+        if started is None or started > window.ended:
+            overdue = window.ended - event.due
+            delays.append(Stall(overdue, stuck=overdue > CUT_SHORT))
+        else:
+            delays.append(Stall(max(started - event.due, 0.0)))
+    return max(delays)
+
+
+def start(executed: float, moments: Sequence[float], window: Window) -> Stall:
+    """From exec to the first success; `stuck` where the window ended without one."""
+    first = min(moments, default=window.ended)
+    if first >= window.ended:
+        return Stall(window.ended - executed, stuck=True)
+    return Stall(first - executed)
+
+
+def beyond(stall: Stall, usual: float) -> Stall:
+    """What a fault added to what a start usually takes."""
+    return Stall(max(stall.seconds - usual, 0.0), stall.stuck)
+
+
+def lost(events: Sequence[Event]) -> set[str]:
+    """Ids that the broker confirmed and no worker ran."""
+    ids = {what: {event.id for event in events if event.what == what} for what in ("sent", "run")}
+    return ids["sent"] - ids["run"]
+
+
+def twice(events: Sequence[Event]) -> int:
+    """How many runs there were beyond the first of each id."""
+    runs = Counter(event.id for event in events if event.what == "run")
+    return sum(runs.values()) - len(runs)
+
+
+def middle(stalls: Sequence[Stall]) -> Stall:
+    """The median of several runs; stuck where at least half of them were."""
+    stuck = sum(stall.stuck for stall in stalls) * 2 >= len(stalls)
+    return Stall(median(stall.seconds for stall in stalls), stuck)

@@ -1,0 +1,118 @@
+"""A cluster of one: a plain Redis on this machine's loopback, to try the harness itself. It can only be frozen."""
+
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.brokers.cluster import Broker, Cluster, Host, Role
+from tests.brokers.faults import Fault, goals
+from tests.project.running import free_ports, wait_for
+
+PASSWORD = "of-a-redis-that-lives-for-a-minute"  # noqa: S105 - it guards nothing
+
+
+class Here:
+    """The machine itself, as the only host and as the fleet."""
+
+    name = "here"
+    address = "127.0.0.1"
+
+    def run(self, *_command: str, check: bool = True, timeout: float = 30) -> object:
+        """There is nothing to do on it."""
+        return check, timeout
+
+    def kill(self, unit: str, /) -> None:
+        """Not in the loopback's power, like all that follows."""
+        raise NotImplementedError(unit)
+
+    def power_off(self) -> None:
+        """See `kill`."""
+        raise NotImplementedError
+
+    boot = cut = mend = heal = power_off
+
+    def partition(self, some: Sequence[str], others: Sequence[str], /) -> None:
+        """See `kill`."""
+        raise NotImplementedError(some, others)
+
+    def command(self, *command: str) -> list[str]:
+        """Nothing lies between a command and this machine."""
+        return list(command)
+
+
+class Loopback:
+    """The server, with a database each for what a project keeps in Redis and one for stock Celery."""
+
+    broker: Broker = "redis"
+    unit = "redis-server"
+    versions = "Redis on the loopback"
+
+    def __init__(self, process: "subprocess.Popen[bytes]", port: int) -> None:
+        """Over a server that runs already."""
+        self.process, self.port = process, port
+        self.fleet = Here()
+        self.hosts: Sequence[Host] = [self.fleet]
+
+    def up(self) -> bool:
+        """It is."""
+        return False
+
+    def down(self) -> None:
+        """Whoever started it ends it."""
+
+    def links(self, role: Role) -> Mapping[str, str]:
+        """One database a use."""
+        databases = {"BROKER_URL": 9 if role == "stock" else 0, "RESULT_URL": 1, "CACHE_URL": 2, "LOCK_URL": 3}
+        return {name: f"redis://:{PASSWORD}@127.0.0.1:{self.port}/{number}" for name, number in databases.items()}
+
+    def leader(self) -> Host:
+        """There is one only."""
+        return self.hosts[0]
+
+    def lead(self, host: Host) -> None:
+        """It does."""
+
+    def wait_healthy(self, timeout: float = 60) -> None:
+        """It is unless it is frozen, and then nothing but `thaw` helps."""
+
+    def clear(self) -> None:
+        """It begins empty."""
+
+
+@contextmanager
+def loopback(server: Path, folder: Path) -> Iterator[Loopback]:
+    """A server that ends with the block."""
+    [port] = free_ports(1)
+    options = [
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--requirepass",
+        PASSWORD,
+        "--save",
+        "",
+        "--dir",
+        str(folder),
+    ]
+    log = folder / "redis.log"
+    with log.open("w") as output, subprocess.Popen([server, *options], stdout=output, stderr=output) as process:
+        try:
+            wait_for(lambda: "Ready to accept connections" in log.read_text(), "Redis", lambda: process.poll() is None)
+            yield Loopback(process, port)
+        finally:
+            process.kill()
+
+
+def frozen(server: Loopback, seconds: float) -> Fault:
+    """Every client stalls for so long, whatever its settings."""
+
+    def freeze(_cluster: Cluster, _host: Host) -> None:
+        server.process.send_signal(signal.SIGSTOP)
+
+    def thaw(_cluster: Cluster, _host: Host) -> None:
+        server.process.send_signal(signal.SIGCONT)
+
+    return Fault("kill", freeze, thaw, seconds, 5, goals(5, 5), ("all",))

@@ -1,0 +1,98 @@
+"""The table of stalls, for a terminal and for docs/guarantees.md."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from tests.brokers.figures import Figures
+from tests.brokers.rows import COUNTS, STALLS, Row, above, shown
+
+BROKERS: Final = {"rabbitmq": "RabbitMQ", "redis": "Redis Sentinel"}
+#: What stands above each figure; `goal` is seconds as the stalls are.
+HEADINGS: Final = {
+    "publish": "publish",
+    "consume": "consume",
+    "late": "ETA late",
+    "worker_start": "worker start",
+    "producer_start": "producer start",
+    "failed": "errors",
+    "lost": "lost",
+    "twice": "twice",
+}
+FAULT_NAMES: Final = {
+    "kill": "process killed",
+    "power-loss": "host's power lost",
+    "link-cut": "link cut 30 s",
+    "peers-only": "cut from its peers only",
+    "blip": "link cut 1.5 s",
+    "rolling": "rolling restart",
+    "all-nodes": "power of all lost",
+}
+TARGET_NAMES: Final = {
+    "rabbitmq": {"leader": "leader", "non-leader": "non-leader"},
+    "redis": {"leader": "primary", "non-leader": "replica"},
+}
+
+
+def title(row: Row) -> str:
+    """What happened to whom."""
+    fault = FAULT_NAMES[row.fault]
+    if row.target == "all":
+        return fault
+    return f"{fault}, {TARGET_NAMES[row.broker][row.target]}"
+
+
+def terminal(rows: Sequence[Row], bound: float | None = None) -> Table:
+    """Two lines a row: ours beside its goal (or `bound`), stock Celery's below."""
+    table = Table(box=box.SIMPLE_HEAD, title="Stalls in seconds; starts: what the fault added", title_justify="left")
+    for heading in ("broker, fault", "client", *HEADINGS.values(), "goal", "verdict"):
+        table.add_column(heading, justify="left" if heading in ("broker, fault", "client", "verdict") else "right")
+    for row in rows:
+        goal = row.goal if bound is None else bound
+        misses = row.misses(bound)
+        verdict = Text("missed", "bold red") if misses else Text("met", "green")
+        name = Text.assemble(f"{BROKERS[row.broker]}: ", (title(row), "bold"))
+        table.add_row(name, "ours", *_marked(row, goal), f"{goal:.0f}", verdict)
+        if row.stock:
+            table.add_row("", Text("stock", "dim"), *(Text(text, "dim") for text in _plain(row.stock)), "", "")
+    return table
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The same for the documentation: what misses its goal is bold."""
+    head = ["fault", "client", *HEADINGS.values(), "goal", ""]
+    lines = [_line(head), _line(["---", "---", *["---:"] * (len(HEADINGS) + 1), "---"])]
+    for row in rows:
+        verdict = "**missed**" if row.misses() else "met"
+        lines.append(_line([title(row), "ours", *_bold(row), f"{row.goal:.0f}", verdict]))
+        if row.stock:
+            lines.append(_line(["", "stock", *_plain(row.stock), "", ""]))
+    return "\n".join(lines)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _plain(runs: Sequence[Figures]) -> list[str]:
+    return [shown(runs, name) for name in (*STALLS, *COUNTS)]
+
+
+def _missed(row: Row, goal: float) -> list[bool]:
+    """For each figure of ours whether it is not as promised."""
+    stalls = [any(above(getattr(run, name), goal) for run in row.ours) for name in STALLS]
+    losing = row.broker == "rabbitmq" and any(run.lost for run in row.ours)
+    return [*stalls, *(name == "lost" and losing for name in COUNTS)]
+
+
+def _marked(row: Row, goal: float) -> list[Text]:
+    missed = zip(_plain(row.ours), _missed(row, goal), strict=True)
+    return [Text(text, "bold red" if red else "green" if text == "0" else "") for text, red in missed]
+
+
+def _bold(row: Row) -> list[str]:
+    missed = zip(_plain(row.ours), _missed(row, row.goal), strict=True)
+    return [f"**{text}**" if bold else text for text, bold in missed]
