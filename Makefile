@@ -24,18 +24,24 @@ export PYTHONDONTWRITEBYTECODE := 1
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint format lock ci clean
+.PHONY: help demo test rehearsal brokers bench lint format lock ci clean
 
 help: ## list these targets
 	@printf 'make TARGET [PYTHON=python3.13]\n\n'
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r target about; do \
-		printf '  %-8s %s\n' "$$target" "$$about"; done
+		printf '  %-9s %s\n' "$$target" "$$about"; done
 
 demo: $(READY) ## generate a project, start it, do real work in every group (ports: WEB_PORT= FLOWER_PORT= REDIS_PORT=)
 	@$(VENV)/bin/python -m demo $(BUILD)/demo
 
 test: $(READY) $(PROJECT_READY) ## every check and test, with the time of each (some of them: STAGES="lint template")
 	@$(VENV)/bin/python -m tests $(STAGES)
+
+rehearsal: $(READY) ## twelve real Debian hosts on this machine, with faults to cause on them (root; installs what it needs)
+	@$(if $(filter-out 0,$(shell id -u)),sudo) $(VENV)/bin/python -m rehearsal up --install $(if $(INVENTORY),--inventory $(INVENTORY))
+
+brokers: $(READY) $(PROJECT_READY) ## lose brokers' nodes, measure every stall, write docs/guarantees.md (root; some: ROWS="--fault kill")
+	@$(if $(filter-out 0,$(shell id -u)),sudo) $(VENV)/bin/python -m tests.brokers.stalls --document $(ROWS)
 
 bench: $(READY) ## measure what the defaults cost and gain (some of it: MEASURES="render idle-memory")
 	@$(VENV)/bin/python -m benchmarks $(MEASURES)

@@ -14,7 +14,7 @@ from rehearsal.errors import RehearsalError
 from rehearsal.layers import Layer
 from rehearsal.mirror import apt_conf, environment, mirror
 from rehearsal.paths import CACHE, PACKAGE
-from rehearsal.shell import tail
+from rehearsal.shell import call, tail
 from rehearsal.watch import Watch
 
 #: Seconds for one layer, with a slow mirror.
@@ -49,10 +49,13 @@ def _build(layer: Layer, catalogue: Catalogue, watch: Watch, below: Future[None]
         if work.exists():  # left by one that was killed
             shutil.rmtree(work)
         work.mkdir()
-        _fill(layer, catalogue, work)
-        layer.path.parent.mkdir(exist_ok=True)
-        (work / "upper").rename(layer.path)
-        shutil.rmtree(work)
+        try:
+            _fill(layer, catalogue, work)
+            layer.path.parent.mkdir(exist_ok=True)
+            call("sync", "--file-system", work, timeout=TIMEOUT)  # or a crash of the machine could leave empty files
+            (work / "upper").rename(layer.path)
+        finally:
+            shutil.rmtree(work)
 
 
 def _said(layer: Layer) -> str:
@@ -99,16 +102,18 @@ def _fill(layer: Layer, catalogue: Catalogue, work: Path) -> None:
 
 def _variables(layer: Layer, catalogue: Catalogue, work: Path) -> dict[str, str]:
     found = mirror()
+    lists = CACHE / "building" / f"lists-{catalogue.release}"
+    sources = work / "sources.list" if found else lists.with_name(f"{lists.name}.sources")
     if found:
-        (work / "sources.list").write_text(f"deb {found} {catalogue.release} main\n", encoding="utf-8")
+        sources.write_text(f"deb {found} {catalogue.release} main\n", encoding="utf-8")
     return {
         "WORK": str(work),
         "LOWER": layer.below.lower if layer.below else "",
         "RELEASE": catalogue.release,
         "PACKAGES": " ".join(layer.packages),
         "MIRROR": found,
-        "MIRROR_LIST": str(work / "sources.list") if found else "",
         "KEYRING": str(KEYRING),
-        "LISTS": str(CACHE / "building" / f"lists-{catalogue.release}"),
+        "LISTS": str(lists),
         "APT": str(work / "apt.conf"),
+        "SOURCES": str(sources),
     }

@@ -2,10 +2,11 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 import click
 from rich.console import Console
@@ -17,12 +18,14 @@ from rehearsal.inventory import CONTROLLER, Inventory
 from rehearsal.journal import journal_command
 from rehearsal.listing import as_table, as_values, rows
 from rehearsal.paths import PACKAGE
-from rehearsal.requirements import require
+from rehearsal.requirements import install_missing, require
 from rehearsal.state import fleets
 from rehearsal.steps import Steps
 
 #: Exit code where the command was refused or failed; the reasons stand on standard error.
 FAILED: Final = 1
+
+_DEFAULT: Final = "rehearsal"
 
 _out: Final = Console(highlight=False)
 _err: Final = Console(highlight=False, soft_wrap=True, stderr=True)
@@ -31,7 +34,7 @@ _fleet_option: Final = click.option(
     "--fleet",
     "name",
     metavar="NAME",
-    default="rehearsal",
+    default=_DEFAULT,
     envvar="REHEARSAL_FLEET",
     show_default=True,
     help="Which fleet; also from REHEARSAL_FLEET.",
@@ -42,7 +45,8 @@ _command_options: Final = {"ignore_unknown_options": True, "allow_interspersed_a
 class _Group(click.Group):
     """Turns refusals into lines for the person at the terminal, never into a traceback."""
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; a refusal ends in exit code FAILED."""
         try:
             return super().invoke(ctx)
         except RehearsalError as error:
@@ -63,13 +67,17 @@ def main() -> None:
     default=PACKAGE / "example.yml",
     help="An Ansible inventory in YAML; without it, the small example that comes with this package.",
 )
-def up(name: str, inventory: Path) -> None:
+@click.option("--install", is_flag=True, help="Install what this machine lacks with apt-get first.")
+def up(name: str, inventory: Path, *, install: bool) -> None:
     """Make and boot every host; mend every link, heal every partition. Hosts that are on stay on."""
     fleet = Fleet(name, Inventory.read(inventory))
     with Steps(_out) as steps:
+        if install:
+            install_missing(steps)
         fleet.up(steps)
     _out.print()
     _out.print(as_table(name, rows(fleet)))
+    _out.print(f"\n{_next_commands(fleet)}", style="dim")
 
 
 @main.command()
@@ -177,6 +185,20 @@ def down(name: str) -> None:
 def _fleet(name: str) -> Fleet:
     require()
     return Fleet.remembered(name)
+
+
+def _next_commands(fleet: Fleet) -> str:
+    """What to type next, with the Python that this runs on."""
+    host = next(iter(fleet.hosts))
+    program = "python" if shutil.which("python") == sys.executable else os.path.relpath(sys.executable)
+    option = "" if fleet.name == _DEFAULT else f"--fleet {fleet.name} "
+    lines = {
+        f"exec {option}{host}": "a shell in it",
+        f"kill {option}{host}": "its power is lost; more faults: --help",
+        f"down {option}": "all of them are gone",
+    }
+    width = max(map(len, lines))
+    return "\n".join(f"{program} -m rehearsal {line:<{width}}  {about}" for line, about in lines.items())
 
 
 def _become(command: list[str]) -> NoReturn:

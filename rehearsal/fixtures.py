@@ -27,6 +27,7 @@ class Fleets:
     def __init__(self) -> None:
         """None are up."""
         self.running: list[Fleet] = []
+        self.journals: list[tuple[str, str]] = []
 
     @contextmanager
     def __call__(self, name: str, inventory: Inventory) -> Iterator[Fleet]:
@@ -43,9 +44,17 @@ class Fleets:
         self.running.append(fleet)
         try:
             with fleet:
-                yield fleet
+                yield from self._kept(fleet)
         finally:
             self.running.remove(fleet)
+
+    def _kept(self, fleet: Fleet) -> Iterator[Fleet]:
+        """Keep what hosts have logged where the block itself fails: they are gone when the report is written."""
+        try:
+            yield fleet
+        except BaseException:
+            self.journals += _journals(fleet)
+            raise
 
 
 _KEY: Final = pytest.StashKey[Fleets]()
@@ -66,11 +75,16 @@ def fleets(request: pytest.FixtureRequest) -> Fleets:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show with a failed test what each host logged last."""
     report = yield
+    fleets_of_run = item.config.stash[_KEY]
     if report.failed:
-        for fleet in item.config.stash[_KEY].running:
-            for host in fleet.hosts.values():
-                report.sections.append((f"journal of {fleet.name}/{host.name}", _journal(host)))
+        report.sections += fleets_of_run.journals
+        report.sections += [section for fleet in fleets_of_run.running for section in _journals(fleet)]
+    fleets_of_run.journals.clear()
     return report
+
+
+def _journals(fleet: Fleet) -> list[tuple[str, str]]:
+    return [(f"journal of {fleet.name}/{host.name}", _journal(host)) for host in fleet.hosts.values()]
 
 
 def _journal(host: Host) -> str:

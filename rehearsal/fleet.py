@@ -13,19 +13,19 @@ from rehearsal import partition
 from rehearsal.build import build
 from rehearsal.catalogue import Catalogue
 from rehearsal.cgroup import Cgroup, fleet_cgroup
-from rehearsal.disk import hosts_file, make_keys, prepare
 from rehearsal.errors import RehearsalError
+from rehearsal.files import hosts_file, new_disk, write_controller
 from rehearsal.host import Host
 from rehearsal.inventory import CONTROLLER, Inventory
 from rehearsal.layers import Layer, layer_of
 from rehearsal.network import Network, delete, refuse_foreign
 from rehearsal.paths import PACKAGE
 from rehearsal.requirements import require
-from rehearsal.state import State, folder_of, locked
+from rehearsal.state import State, folder_of, locked, refuse_mounts
 from rehearsal.watch import Watch, unwatched
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,15}")
-#: Hosts that are made at a time. More would wait for the kernel's one lock on network settings.
+#: Hosts that are begun at a time. More would only wait for the kernel's one lock on network settings.
 _WORKERS: Final = 4
 
 
@@ -84,7 +84,7 @@ class Fleet:
         require()
         with locked(self.name):
             state = self._planned()
-            layers = self._build(watch)
+            layers = self._built(watch)
             state.save()
             with watch("network"):
                 self.network.make_control()
@@ -93,8 +93,8 @@ class Fleet:
                 self._prepare(layers)
                 running = [host for host in self.hosts.values() if host.on]
                 list(pool.map(Host.start, self.hosts.values()))
-            with watch(f"boot of {len(self.hosts) - len(running)} hosts"), ThreadPoolExecutor(len(self.hosts)) as pool:
-                list(pool.map(Host.wait, self.hosts.values()))
+            with watch(f"boot, {len(self.hosts) - len(running)} of {len(self.hosts)} hosts"):
+                self._wait()
             self._introduce(running)
 
     def down(self, watch: Watch = unwatched) -> None:
@@ -108,7 +108,8 @@ class Fleet:
             state = State.load(name)
             if state is None:
                 return False
-            with watch(f"down with {len(state.hosts)} hosts"):
+            with watch(f"down, {len(state.hosts)} hosts"):
+                refuse_mounts(folder_of(name))
                 cgroup = Cgroup(fleet_cgroup(name))
                 cgroup.kill()
                 cgroup.remove()
@@ -122,9 +123,10 @@ class Fleet:
 
     def partition(self, some: Iterable[str], others: Iterable[str]) -> None:
         """Part each of `some` from each of `others`; all else goes on. `controller` is this machine's side."""
-        sides = [[self._address(name) for name in side] for side in (some, others)]
-        partition.part(self.network, *sides)
-        self._touch([*some, *others])
+        sides = [list(some), list(others)]
+        partition.part(self.network, *([self._address(name) for name in side] for side in sides))
+        for name in {*sides[0], *sides[1]} - {CONTROLLER}:
+            self[name].changed()
 
     def heal(self) -> None:
         """End all partitions; links that are cut stay cut."""
@@ -143,30 +145,28 @@ class Fleet:
     def _address(self, name: str) -> str:
         return self.network.controller if name == CONTROLLER else self[name].address
 
-    def _touch(self, names: Iterable[str]) -> None:
-        for name in names:
-            if name != CONTROLLER:
-                (self[name].folder / "changed").touch()
-
     def _planned(self) -> State:
         """What there will be, compared with what there is; raises RehearsalError where both cannot be."""
         old = State.load(self.name) or State(self.name)
         new = {entry.name: entry for entry in self.inventory.hosts}
         for entry in old.hosts:
-            if replace(new.get(entry.name, entry), groups=entry.groups) != entry or entry.name not in new:
+            # Groups may change: they are the inventory's way to speak of hosts, nothing in a host depends on them.
+            if entry.name not in new or replace(new[entry.name], groups=entry.groups) != entry:
                 raise RehearsalError(
-                    f"fleet {self.name} is there with another {entry.name} than the inventory's; "
-                    f"take it down first (python -m rehearsal down --fleet {self.name}), or choose another name"
+                    f"fleet {self.name} has a host {entry.name} ({entry.address}) that the inventory does not have "
+                    f"like that; take the fleet down first (python -m rehearsal down --fleet {self.name}), "
+                    "or choose another name"
                 )
         refuse_foreign(self.network.namespaces, old.made)
         cgroup = fleet_cgroup(self.name)
         if not old.made and cgroup.exists():
             raise RehearsalError(
-                f"the control group {cgroup} exists, and no fleet of that name made it; choose another name"
+                f"the control group {cgroup} exists, and no fleet of that name made it; "
+                f"choose another name (--fleet NAME), or remove it if nobody needs it: rmdir {cgroup}"
             )
         return State(self.name, self.inventory.hosts, self.network.namespaces)
 
-    def _build(self, watch: Watch) -> dict[str, Layer]:
+    def _built(self, watch: Watch) -> dict[str, Layer]:
         """The uppermost layer of each host that is new; others keep what they began with, whatever layers.yml says."""
         catalogue = Catalogue.read()
         new = [host for host in self.hosts.values() if not (host.folder / "stack").exists()]
@@ -176,25 +176,13 @@ class Fleet:
 
     def _prepare(self, layers: dict[str, Layer]) -> None:
         hosts = hosts_file(self.inventory.hosts, self.network.controller)
-        keys = self.folder / "keys"
-        make_keys(keys)
-        (self.folder / "etc").mkdir(exist_ok=True)
-        (self.folder / "etc" / "hosts").write_text(hosts, encoding="utf-8")
-        (self.folder / "etc" / "resolv.conf").write_text(
-            "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n", encoding="utf-8"
-        )
-        self._write_ssh_config(keys)
+        write_controller(self.folder, hosts)
         for name, layer in layers.items():
-            prepare(self.hosts[name], keys, hosts, layer.lower)
+            new_disk(self.hosts[name], self.folder / "keys", hosts, layer.lower)
 
-    def _write_ssh_config(self, keys: Path) -> None:
-        public = " ".join((keys / "host.pub").read_text(encoding="ascii").split()[:2])
-        (keys / "known_hosts").write_text(f"* {public}\n", encoding="ascii")
-        common = (
-            f"Host *\n  User root\n  IdentityFile {keys / 'user'}\n  IdentitiesOnly yes\n"
-            f"  UserKnownHostsFile {keys / 'known_hosts'}\n  StrictHostKeyChecking yes\n  ConnectTimeout 10\n"
-        )
-        self.ssh_config.write_text(common, encoding="utf-8")
+    def _wait(self) -> None:
+        with ThreadPoolExecutor(len(self.hosts)) as pool:
+            list(pool.map(Host.wait, self.hosts.values()))
 
     def _introduce(self, running: list[Host]) -> None:
         """Tell hosts that were already on of those that came to them."""

@@ -1,5 +1,6 @@
 """One host: what to do in it, and what to do to it."""
 
+import hashlib
 import shlex
 import subprocess
 import time
@@ -13,7 +14,7 @@ from rehearsal.inventory import HostEntry
 from rehearsal.network import Network, exists, interface
 from rehearsal.paths import CACHE, PACKAGE
 from rehearsal.shell import said, tail
-from rehearsal.state import folder_of
+from rehearsal.state import folder_of, locked
 
 #: Seconds a host gets to boot; it takes about one, more when many boot at once.
 BOOT_TIMEOUT: Final = 60.0
@@ -67,6 +68,11 @@ class Host:
     def folder(self) -> Path:
         """Where its disk (`disk`, what differs from the layers) and its console's log are."""
         return folder_of(self.network.fleet) / "hosts" / self.name
+
+    @property
+    def identity(self) -> str:
+        """Its machine-id; no other host of any fleet has the same."""
+        return hashlib.sha256(f"{self.network.fleet}/{self.name}".encode()).hexdigest()[:32]
 
     @property
     def cgroup(self) -> Cgroup:
@@ -127,15 +133,16 @@ class Host:
     def kill(self, unit: str) -> None:
         """SIGKILL to every process of a unit; its kernel lives on and resets the unit's connections."""
         self.run("systemctl", "kill", "--kill-whom=all", "--signal=KILL", unit)
-        self._changed()
+        self.changed()
 
     def power_off(self) -> None:
         """Take its power away: first its packets vanish, then every process is gone. Its disk stays as it is."""
-        if exists(self.network.control):
-            self.cut()
-        self.cgroup.kill()
-        self.cgroup.remove()
-        self._changed()
+        with locked(f"{self.network.fleet}.{self.name}"):
+            if exists(self.network.control):
+                self.cut()
+            self.cgroup.kill()
+            self.cgroup.remove()
+            self.changed()
 
     def boot(self) -> None:
         """Switch it on, with its disk as it was and its link whole; waits until systemd is up."""
@@ -144,21 +151,23 @@ class Host:
 
     def start(self) -> None:
         """Switch it on without waiting; nothing but a whole link if it is on."""
-        if self.on:
-            self.mend()
-            return
-        stack = self._stack()
-        self.network.renew(self.entry)
-        self.cgroup.make()
+        with locked(f"{self.network.fleet}.{self.name}"):
+            if self.on:
+                self.mend()
+                return
+            stack = self._stack()
+            self.network.renew(self.entry)
+            self.cgroup.make()
+            self._begin(stack)
+
+    def _begin(self, stack: str) -> None:
         arguments = (
             self.folder, self.cgroup.path, self.entry.hostname, self.network.namespace(self.entry),
             self.network.control, interface(self.address), stack,
         )  # fmt: skip
-        # A session of its own: Ctrl-C and the end of this process are nothing to the host.
-        keep = ["setsid", "--fork", "unshare", "--mount", "--propagation=slave", "sh", str(PACKAGE / "keep.sh")]
         with (self.folder / "console.log").open("a") as console:
             subprocess.run(
-                [*keep, *map(str, arguments)],
+                ["sh", str(PACKAGE / "keep.sh"), "begin", *map(str, arguments)],
                 cwd=CACHE / "layers",
                 stdin=subprocess.DEVNULL,
                 stdout=console,
@@ -179,12 +188,16 @@ class Host:
         return stack
 
     def wait(self, timeout: float = BOOT_TIMEOUT) -> None:
-        """Until systemd has started everything; raises RehearsalError with the console after `timeout` seconds."""
+        """Until systemd has started everything.
+
+        Raises RehearsalError with the console's last lines after `timeout` seconds, or when the host is off again.
+        """
         deadline = time.monotonic() + timeout
         while not self._is_up(deadline):
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or not self.on:
                 log = (self.folder / "console.log").read_text(encoding="utf-8", errors="replace")
-                raise RehearsalError(f"{self.name} did not come up within {timeout:g} s; its console:\n{tail(log)}")
+                fate = f"did not come up within {timeout:g} s" if self.on else "went off while it booted"
+                raise RehearsalError(f"host {self.name} {fate}; its console:\n{tail(log)}")
             time.sleep(_POLL)
 
     def _is_up(self, deadline: float) -> bool:
@@ -202,13 +215,13 @@ class Host:
     def cut(self) -> None:
         """Pull its network cable: packets vanish both ways, nobody is told."""
         self.network.set_link(self.entry, up=False)
-        self._changed()
+        self.changed()
 
     def mend(self) -> None:
         """Plug its network cable in again."""
         self.network.set_link(self.entry, up=True)
-        self._changed()
+        self.changed()
 
-    def _changed(self) -> None:
-        """`ls` tells since when a host is as it is."""
+    def changed(self) -> None:
+        """Note that it has just become different: `ls` tells since when a host is as it is."""
         (self.folder / "changed").touch()

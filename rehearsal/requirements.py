@@ -2,12 +2,15 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Final
 
 from rehearsal.build import KEYRING
 from rehearsal.errors import MissingError
 from rehearsal.paths import cgroups
+from rehearsal.shell import call
+from rehearsal.watch import Watch
 
 #: Program -> the Debian and Ubuntu package it comes in.
 PROGRAMS: Final = {
@@ -24,8 +27,16 @@ PROGRAMS: Final = {
 }
 
 
+#: Seconds for apt-get, with a slow mirror.
+_APT_TIMEOUT: Final = 600
+#: What the kernel knows how to mount.
+FILESYSTEMS: Final = Path("/proc/filesystems")
+
+
 def require() -> None:
     """Raise MissingError with everything that is missing and how to get it."""
+    # Where Debian has administrators' programs; whoever became root by a plain `su` has only a user's PATH.
+    os.environ["PATH"] = os.pathsep.join(dict.fromkeys([*os.environ["PATH"].split(os.pathsep), "/usr/sbin", "/sbin"]))
     if missing := what_is_missing():
         raise MissingError(missing)
 
@@ -35,20 +46,37 @@ def what_is_missing() -> list[str]:
     found = []
     if os.geteuid() != 0:
         found.append("root is needed, to mount and to make network namespaces; run the same with sudo")
-    programs = [program for program in PROGRAMS if shutil.which(program, path=_path()) is None]
-    packages = {PROGRAMS[program] for program in programs}
-    if not KEYRING.exists():
-        programs.append(str(KEYRING))
-        packages.add("debian-archive-keyring")
-    if packages:
-        found.append(f"missing: {', '.join(programs)}; apt-get install {' '.join(sorted(packages))}")
+    if missing := _missing_files():
+        packages = " ".join(sorted(set(missing.values())))
+        found.append(f"missing: {', '.join(missing)}; apt-get install {packages}")
     if not (cgroups() / "cgroup.procs").exists():
         found.append("control groups of version 2 are not mounted; mount -t cgroup2 cgroup2 /sys/fs/cgroup")
-    if "overlay" not in Path("/proc/filesystems").read_text(encoding="ascii"):
-        found.append("the kernel has no overlayfs; modprobe overlay")
+    if not _has_overlay():
+        found.append("the kernel has no overlayfs; take one that has the module overlay")
     return found
 
 
-def _path() -> str:
-    """The user's PATH, and where administrators' programs are; a user's PATH on Debian leaves them out."""
-    return os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+def install_missing(watch: Watch) -> None:
+    """Install the packages that `require` would name with apt-get; nothing where none is missing or without root."""
+    packages = sorted(set(_missing_files().values()))
+    if not packages or os.geteuid() != 0:
+        return
+    with watch(f"apt-get install {' '.join(packages)}"):
+        call("apt-get", "update", "--quiet", timeout=_APT_TIMEOUT)
+        quiet = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "--yes", "--no-install-recommends")
+        call(*quiet, *packages, timeout=_APT_TIMEOUT)
+
+
+def _missing_files() -> dict[str, str]:
+    """Missing program or file -> the package it comes in."""
+    missing = {program: package for program, package in PROGRAMS.items() if shutil.which(program) is None}
+    if not KEYRING.exists():
+        missing[str(KEYRING)] = "debian-archive-keyring"
+    return missing
+
+
+def _has_overlay() -> bool:
+    """Whether the kernel has overlayfs, if need be after it has loaded the module."""
+    if "overlay" not in FILESYSTEMS.read_text(encoding="ascii") and shutil.which("modprobe"):
+        subprocess.run(["modprobe", "--quiet", "overlay"], check=False, timeout=30)
+    return "overlay" in FILESYSTEMS.read_text(encoding="ascii")

@@ -36,6 +36,14 @@ def locked(fleet: str) -> Iterator[None]:
         yield
 
 
+def refuse_mounts(folder: Path) -> None:
+    """Raise RehearsalError where something is mounted below `folder` in this process's view: no fleet mounts there."""
+    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
+        target = Path(line.split()[4].encode().decode("unicode_escape"))
+        if folder in target.parents:
+            raise RehearsalError(f"{target} is mounted, not by this fleet; umount it, then: down once more")
+
+
 @dataclass
 class State:
     """The hosts of a fleet, and the network namespaces that were made for it: those names are all the machine's."""

@@ -29,7 +29,8 @@ class Steps:
 
     def __exit__(self, *_: object) -> None:
         """End it."""
-        self._moving.stop()
+        if self.console.is_terminal:
+            self._moving.stop()
 
     @contextmanager
     def __call__(self, step: str) -> Iterator[None]:

@@ -24,6 +24,7 @@ LINT: tuple[tuple[str, ...], ...] = (
         "hooks/post_gen_project.py",
         "benchmarks",
         "demo",
+        "rehearsal",
         "tests",
     ),
 )

@@ -5,6 +5,9 @@ from collections.abc import Generator
 
 import pytest
 
+#: Real hosts for any test that asks for `fleets`.
+pytest_plugins = ["rehearsal.fixtures"]
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:

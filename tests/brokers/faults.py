@@ -23,7 +23,7 @@ class Fault:
     """One kind of fault. `strike` and `mend` get the cluster and the host it is about; durations are seconds.
 
     `lasts` is the time from the strike to the mending, `settles` what is still watched afterwards: a node's return can
-    stall clients as well.
+    stall clients as well. `countdowns`: so many tasks with a long countdown are sent before and during it.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Fault:
     settles: float
     goals: dict[Broker, float]
     targets: tuple[Target, ...] = ONE_NODE
+    countdowns: int = 0
 
 
 def goals(rabbitmq: float, redis: float) -> dict[Broker, float]:
@@ -96,8 +97,9 @@ def _nothing(_cluster: Cluster, _host: Host) -> None:
     """Nothing is left to mend."""
 
 
-# The goals: 3 s for a RabbitMQ node that dies or is cut off, 5 s where it is cut from its peers only or goes down on
-# purpose, 5 s for a fail-over of Redis. When all are gone nothing can be sent: 30 s are from the dark to working again.
+# The goals: 3 s for a RabbitMQ node that dies or is cut off; 5 s where it is cut from its peers only, goes down on
+# purpose, or dies while thousands of tasks come due; 5 s for a fail-over of Redis. When all nodes are gone nothing can
+# be sent: 30 s are from the dark to working again.
 FAULTS: Final = {
     fault.name: fault
     for fault in (
@@ -106,6 +108,7 @@ FAULTS: Final = {
         Fault("link-cut", _cut, _mend, 30, 6, goals(3, 5)),
         Fault("peers-only", _partition, _heal, 20, 6, goals(5, 5)),
         Fault("blip", _cut, _mend, BLIP, 12, goals(3, 5)),
+        Fault("countdowns", _power_off, _boot, 20, 8, goals(5, 5), ("leader",), countdowns=2000),
         Fault("rolling", _restart_each, _nothing, 0, 6, goals(5, 5), EVERY_NODE),
         Fault("all-nodes", _all_off, _all_on, 2, 15, goals(30, 30), EVERY_NODE),
     )

@@ -75,22 +75,18 @@ def longest_gap(moments: Sequence[float], window: Window, interval: float) -> St
 
 
 def lateness(events: Sequence[Event], window: Window) -> Stall:
-    """How much later than due the latest task with a countdown started; those that never did count to the end."""
-    first_run: dict[str, float] = {}
-    for event in events:
-        if event.what == "run":
-            first_run.setdefault(event.id, event.at)
-    delays = [Stall(0.0)]
-    for event in events:
-        if event.what != "sent" or event.kind != "eta" or not window.holds(event.due):
-            continue
-        started = first_run.get(event.id)
-        if started is None or started > window.ended:
-            overdue = window.ended - event.due
-            delays.append(Stall(overdue, stuck=overdue > CUT_SHORT))
-        else:
-            delays.append(Stall(max(started - event.due, 0.0)))
-    return max(delays)
+    """How much later than due the latest task with a countdown started; one that never did is lost, not late."""
+    first_run = {event.id: event.at for event in reversed(events) if event.what == "run"}
+    due = {event.id: event.due for event in events if event.what == "sent" and event.kind == "eta"}
+    started = ((moment, first_run[name]) for name, moment in due.items() if window.holds(moment) and name in first_run)
+    return max((_late(*times, window) for times in started), default=Stall(0.0))
+
+
+def _late(due: float, started: float, window: Window) -> Stall:
+    if started <= window.ended:
+        return Stall(max(started - due, 0.0))
+    overdue = window.ended - due
+    return Stall(overdue, stuck=overdue > CUT_SHORT)
 
 
 def start(executed: float, moments: Sequence[float], window: Window) -> Stall:

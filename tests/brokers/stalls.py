@@ -95,7 +95,7 @@ def _measure_one(row: Row, ground: Ground, options: argparse.Namespace) -> Row:
         watched = replace(ground, say=lambda step: status.update(f"{name}: {step}"))
         measured = run_row(row, watched, options.runs)
     rows.save(options.rows, [measured])
-    verdict = "; ".join(measured.misses()) or "met"
+    verdict = "; ".join(miss.partition("\n")[0] for miss in measured.misses()) or "met"
     console.print(f"{time.monotonic() - began:4.0f} s  {name}: {verdict}")
     return measured
 

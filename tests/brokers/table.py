@@ -28,6 +28,7 @@ FAULT_NAMES: Final = {
     "link-cut": "link cut 30 s",
     "peers-only": "cut from its peers only",
     "blip": "link cut 1.5 s",
+    "countdowns": "2,000 countdowns wait, power lost",
     "rolling": "rolling restart",
     "all-nodes": "power of all lost",
 }

@@ -49,12 +49,12 @@ def test_a_stall_is_the_longest_time_without_a_success(moments: Sequence[float],
         ([event("run", 108.5, "eta")], Stall(3.5)),
         ([event("run", 108.5, "eta"), event("run", 119.0, "eta")], Stall(3.5)),  # the second run is counted elsewhere
         ([event("run", 130.0, "eta")], Stall(15.0, stuck=True)),
-        ([], Stall(15.0, stuck=True)),
+        ([], Stall(0.0)),  # it is counted as lost
     ],
     ids=["in time", "late", "late, twice", "after the window", "never"],
 )
 def test_a_task_with_a_countdown_is_late_by_what_its_start_is_behind(run: Sequence[Event], expected: Stall) -> None:
-    """The latest one counts, and one that never started most of all."""
+    """The latest one counts; one that a worker stuck until it was replaced had kept is late without an end."""
     sent = event("sent", 102.0, "eta", due=105.0)
     assert figures.lateness([sent, *run], WINDOW) == expected
 

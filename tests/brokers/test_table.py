@@ -115,7 +115,7 @@ def test_every_fault_has_a_name_a_goal_and_a_row_for_each_broker() -> None:
     """No row of the table is forgotten because a name is missing."""
     wanted = rows.wanted(("rabbitmq", "redis"), list(FAULTS.values()), rows.TARGETS)
     assert set(table.FAULT_NAMES) == set(FAULTS)
-    assert len({(each.broker, table.title(each)) for each in wanted}) == len(wanted) == 24
+    assert len({(each.broker, table.title(each)) for each in wanted}) == len(wanted) == 26
     assert all(each.goal > 0 for each in wanted)
 
 

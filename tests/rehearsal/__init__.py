@@ -1,0 +1,1 @@
+"""Real hosts, real faults: what rehearsal/ promises, seen from outside."""

@@ -1,7 +1,7 @@
 """A TCP connection for tests: `connection.py ADDRESS PORT` runs in a fleet's network and does what it reads.
 
-Standard library only, it also runs inside hosts. Answers are one word a line: `connected`, `refused` or `timeout` first;
-then for each line read: `send` -> `echoed`, `silent` or `ended`; `listen` -> `silent` or `ended`.
+Standard library only, it also runs inside hosts. Answers are one word a line: `connected`, `refused` or `timeout`
+first; then for each line read: `send` -> `echoed`, `silent` or `ended`; `listen` -> `silent` or `ended`.
 """
 
 import socket

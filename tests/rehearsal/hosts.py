@@ -51,7 +51,9 @@ def serve_echo(host: Host) -> None:
 
 def wait_for_echo(host: Host) -> None:
     """Until its own port is open."""
-    probe = f"until python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", {PORT}), 1)'; do sleep .05; done"
+    probe = (
+        f"until python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", {PORT}), 1)'; do sleep .05; done"
+    )
     host.run("sh", "-c", f"{probe} 2>/dev/null", timeout=20)
 
 
@@ -67,6 +69,7 @@ class Connection:
     """A connection from the controller's side that stays open while faults happen."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
+        """Wait for how the attempt ends."""
         self.process = process
         self.first = self._line()
 

@@ -8,9 +8,10 @@ from pydantic import AfterValidator, SecretStr, ValidationInfo
 
 from config.variables import in_production
 
-TLS_SCHEMES = frozenset({"amqps", "rediss"})
+TLS_SCHEMES = frozenset({"amqps", "rediss", "https"})
 REDIS_SCHEMES = frozenset({"redis", "rediss", "sentinel"})
 BROKER_SCHEMES = REDIS_SCHEMES | {"amqp", "amqps"}
+ADMIN_SCHEMES = frozenset({"http", "https"})
 # A test that means a real service says so; all others must not reach a developer's.
 TEST_SCHEMES = frozenset({"memory", "cache+memory", "locmem"})
 
@@ -58,6 +59,8 @@ def _check_parts(url: SplitResult, schemes: frozenset[str], info: ValidationInfo
         raise ValueError(f"found the scheme {url.scheme!r}")
     if not url.hostname:
         raise ValueError("found a URL without a host")
+    if url.scheme == "sentinel":
+        _check_sentinel(url, info)
     if not in_production(info):
         return
     if not url.password:
@@ -68,6 +71,15 @@ def _check_parts(url: SplitResult, schemes: frozenset[str], info: ValidationInfo
         raise ValueError(f"found {url.scheme!r} to another host without TLS, which production refuses")
 
 
+def _check_sentinel(url: SplitResult, info: ValidationInfo) -> None:
+    if info.field_name == "sentinel_url":
+        return
+    if not info.data.get("sentinel_url"):
+        raise ValueError("found the scheme 'sentinel' without a valid SENTINEL_URL, which says where the Sentinels are")
+    if url.port:
+        raise ValueError("found a port; behind Sentinels the host is the primary's name, SENTINEL_URL has the addresses")
+
+
 def _broker(value: SecretStr, info: ValidationInfo) -> SecretStr:
     return _check_url(value, BROKER_SCHEMES, info)
 
@@ -76,5 +88,15 @@ def _redis(value: SecretStr, info: ValidationInfo) -> SecretStr:
     return _check_url(value, REDIS_SCHEMES, info)
 
 
+def _sentinel(value: SecretStr, info: ValidationInfo) -> SecretStr:
+    return _check_url(value, frozenset({"sentinel"}), info)
+
+
+def _admin(value: SecretStr, info: ValidationInfo) -> SecretStr:
+    return _check_url(value, ADMIN_SCHEMES, info)
+
+
 BrokerUrl = Annotated[SecretStr, AfterValidator(_broker)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis)]
+SentinelUrl = Annotated[SecretStr, AfterValidator(_sentinel)]
+AdminUrl = Annotated[SecretStr, AfterValidator(_admin)]

@@ -8,6 +8,8 @@ from django.conf import settings
 
 import telemetry
 from config.env import environment, select_settings
+from workers.brokers import redis
+from workers.brokers.rabbitmq import transport
 from workers.delivery import connections
 from workers.derive.celery_settings import Links, celery_settings
 from workers.derive.schedule import schedule
@@ -17,6 +19,8 @@ from workers.topology import TopologyError, topology
 
 class Application(Celery):
     """Celery's application, which a spawned child imports instead of getting a copy."""
+
+    control_cls = "workers.brokers.rabbitmq.control:Control"
 
     def __reduce__(self) -> str:
         # Celery pickles what it can, and that is not the settings: the child would run tasks and store no result.
@@ -30,7 +34,7 @@ def _settings() -> dict[str, Any]:
         result_url=env.result_url.get_secret_value(),
         lock_url=env.lock_url.get_secret_value(),
         ca_file=env.tls_ca_file,
-        sentinel_master=env.sentinel_master,
+        sentinel_url=env.sentinels,
     )
     derived = celery_settings(topology(), links, events=env.is_local, timezone=settings.TIME_ZONE)
     return {**derived, "beat_schedule": schedule(settings.PROJECT_APPS)}
@@ -49,5 +53,7 @@ app.add_defaults(_settings)  # read when first needed: Django's settings import 
 app.autodiscover_tasks()
 telemetry.connect(app)
 connections.connect()
+transport.register()
+redis.register()
 signals.celeryd_init.connect(prepare_worker)
 signals.worker_before_create_process.connect(share_memory)

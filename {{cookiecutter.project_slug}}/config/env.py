@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from pydantic import BeforeValidator, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
-from config.addresses import BrokerUrl, RedisUrl, is_loopback, split_url, urls
+from config.addresses import AdminUrl, BrokerUrl, RedisUrl, SentinelUrl, is_loopback, split_url, urls
 from config.variables import BASE_DIR, Variables, environments_of, in_production, load, loaded, variable
 
 __all__ = [
@@ -82,32 +82,39 @@ class Environment(Variables):
         about="the database",
         local=f"sqlite:///{LOCAL_DIR / 'db.sqlite3'}",
     )
+    # Before the URLs that need it: their validators ask for it.
+    sentinel_url: SentinelUrl | None = variable(
+        "URLs with the scheme sentinel, with user and password; several separated by ';'",
+        example="sentinel://shop:PASSWORD@redis-1.internal:26379",
+        about="the Sentinels, for URLs with the scheme sentinel, whose host is a primary's name",
+        default=None,
+    )
     broker_url: BrokerUrl = variable(
         "URLs with the scheme amqp, amqps, redis, rediss or sentinel, with a password; several separated by ';'",
         example="amqps://shop:PASSWORD@rabbitmq.internal:5671/shop",
         about="carries the messages to the workers",
         test="memory://",
     )
+    broker_admin_url: AdminUrl | None = variable(
+        "URLs with the scheme https, with user and password; several separated by ';'",
+        example="https://shop_deploy:PASSWORD@rabbitmq.internal:15671",
+        about="RabbitMQ's management API, for `workers brokers`; only where that runs",
+        default=None,
+    )
     result_url: RedisUrl = variable(
         REDIS_EXPECTED,
-        example="rediss://:PASSWORD@redis.internal:6379/1",
+        example="sentinel://shop:PASSWORD@results/0",
         about="keeps the results of tasks",
         test="cache+memory://",
     )
     cache_url: RedisUrl = variable(
-        REDIS_EXPECTED, example="rediss://:PASSWORD@redis.internal:6379/2", about="Django's cache", test="locmem://"
+        REDIS_EXPECTED, example="sentinel://shop:PASSWORD@cache/0", about="Django's cache", test="locmem://"
     )
     lock_url: RedisUrl = variable(
         REDIS_EXPECTED,
-        example="rediss://:PASSWORD@redis.internal:6379/3",
-        about="the lock and schedule of beat",
+        example="sentinel://shop:PASSWORD@results/1",
+        about="the locks that tasks share",
         test="memory://",
-    )
-    sentinel_master: str = variable(
-        "the name the Sentinels know the primary by",
-        example="mymaster",
-        about="for URLs with the scheme sentinel",
-        default="mymaster",
     )
     embedded_redis: bool = variable(
         "true or false", example="true", about="whether `make run` starts a Redis at BROKER_URL", default=False
@@ -188,6 +195,11 @@ class Environment(Variables):
     def is_local(self) -> bool:
         """Whether this is a developer's run."""
         return self.environment == "local"
+
+    @property
+    def sentinels(self) -> str:
+        """SENTINEL_URL, empty where it is not set."""
+        return self.sentinel_url.get_secret_value() if self.sentinel_url else ""
 
     @field_validator("tls_ca_file")
     @classmethod

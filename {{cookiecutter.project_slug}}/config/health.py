@@ -16,6 +16,10 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from kombu import Connection
 
+from config.env import environment
+from workers.brokers.redis.client import client
+from workers.derive import redis, sentinel
+
 #: Seconds a caller waits for all components together.
 PATIENCE: Final = 2
 #: Seconds an outcome is passed on without asking again, and seconds it stands in while somebody else asks. So a storm
@@ -115,22 +119,21 @@ def check_broker() -> None:
 
 
 def check_results() -> None:
-    """Connect to the result backend. kombu speaks its protocol too, in all the forms a broker can have."""
-    from config.celery import app  # noqa: PLC0415
-
-    conf = app.conf
-    options = _bounded(conf.result_backend_transport_options)
-    tls = conf.redis_backend_use_ssl or False
-    _connect(Connection(conf.result_backend, connect_timeout=PATIENCE, ssl=tls, transport_options=options))
+    """Ask the store of results for a sign of life."""
+    env = environment()
+    url = env.result_url.get_secret_value()
+    options: dict[str, Any] = {**SOCKET_TIMEOUTS, **(redis.tls(url, env.tls_ca_file) or {})}
+    sentinels = None
+    if redis.is_sentinel(url):
+        options["patience"] = 0
+        sentinels = sentinel.arguments(env.sentinels, env.tls_ca_file)
+    with client(url, sentinels, variable="RESULT_URL", **options) as asked:
+        asked.ping()
 
 
 def _bounded(options: dict[str, Any] | None) -> dict[str, Any]:
     """Shorten all waits: a worker may take its time to connect, a probe may not."""
-    bounded = {**(options or {}), **SOCKET_TIMEOUTS}
-    if "sentinel_kwargs" in bounded:
-        # A Sentinel that is silent must leave time for the next.
-        bounded["sentinel_kwargs"] = bounded["sentinel_kwargs"] | dict.fromkeys(SOCKET_TIMEOUTS, PATIENCE / 2)
-    return bounded
+    return {**(options or {}), **SOCKET_TIMEOUTS, "patience": 0}
 
 
 def _connect(connection: Connection) -> None:

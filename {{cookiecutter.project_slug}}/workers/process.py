@@ -25,6 +25,12 @@ def group_name(argv: Sequence[str] | None = None) -> str | None:
     return group
 
 
+def is_scheduler(argv: Sequence[str] | None = None) -> bool:
+    """Whether this process is `celery beat`."""
+    program, *arguments = sys.argv if argv is None else argv
+    return "celery" in program and "beat" in arguments
+
+
 def current_group() -> Group | None:
     """The topology's group that this process works for, or None where it is no worker of a known group."""
     name = group_name()

@@ -31,13 +31,6 @@ class Observer:
         """Whether it has printed `text`."""
         return text in self.log.read_text(encoding="utf-8", errors="replace")
 
-    def stop(self) -> None:
-        """Ask it to finish what it began and hand back the rest; kill it if it does not."""
-        with suppress(subprocess.TimeoutExpired):
-            self.process.terminate()
-            self.process.wait(GRACE)
-        self.kill()
-
     def kill(self) -> None:
         """End it and what it started, at once."""
         with suppress(ProcessLookupError):

@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "csp",
     "workers",
+    "workers.beat",
     *PROJECT_APPS,
 ]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from workers.delivery.connections import NEVER
-from workers.derive import broker, routes, sentinel
+from workers.derive import broker, redis, routes, sentinel
 from workers.derive.queues import EXCHANGE, queues
 from workers.derive.task_options import GroupOptions
 from workers.topology import Group, Topology
@@ -17,9 +17,6 @@ from workers.topology import Group, Topology
 BROKER_HEARTBEAT: Final = 10
 #: Seconds a result is kept. A day: long enough for the chord and the page that asks for it.
 RESULT_EXPIRES: Final = 24 * 3600
-#: Seconds. redbeat's defaults leave a dead leader's lock for 25 minutes (5 loops of 300 s); these leave it one.
-BEAT_LOOP_INTERVAL: Final = 5
-BEAT_LOCK_TIMEOUT: Final = 60
 
 
 @dataclass(frozen=True)
@@ -30,11 +27,11 @@ class Links:
     result_url: str
     lock_url: str
     ca_file: Path | None = None
-    sentinel_master: str = "mymaster"
+    sentinel_url: str = ""
 
-    def sentinel(self, url: str) -> dict[str, Any]:
-        """What the transport behind `url` needs to find a primary; nothing where there are no Sentinels."""
-        return sentinel.transport(url, self.sentinel_master, self.ca_file) if broker.is_sentinel(url) else {}
+    def sentinels(self, url: str) -> dict[str, Any]:
+        """The transport's option that tells it whom to ask for the primary in `url`; none where there are no Sentinels."""
+        return {"sentinels": sentinel.arguments(self.sentinel_url, self.ca_file)} if redis.is_sentinel(url) else {}
 
 
 def celery_settings(topology: Topology, links: Links, *, events: bool, timezone: str) -> dict[str, Any]:
@@ -42,11 +39,10 @@ def celery_settings(topology: Topology, links: Links, *, events: bool, timezone:
     return {
         **_messages(events=events),
         **_broker(topology, links),
-        **_control(links.broker_url),
         **_queues(topology, links.broker_url),
         **_results(links),
         **_workers(),
-        **_beat(topology, links),
+        **_beat(),
         "timezone": timezone,
         "CELERY_DB_REUSE_MAX": NEVER,  # Django looks after the connections instead
     }
@@ -68,12 +64,6 @@ def _messages(*, events: bool) -> dict[str, Any]:
         "task_ignore_result": True,  # a result nobody reads costs a third of the throughput; ask for it task by task
         "worker_send_task_events": events,
         "task_send_sent_event": events,
-        "task_publish_retry_policy": {
-            "max_retries": 3,
-            "interval_start": 0,
-            "interval_step": 0.2,
-            "interval_max": 0.5,
-        },
         "task_store_errors_even_if_ignored": True,
     }
 
@@ -84,26 +74,15 @@ def _broker(topology: Topology, links: Links) -> dict[str, Any]:
         "broker_use_ssl": broker.tls(links.broker_url, links.ca_file),
         "broker_transport_options": {
             **broker.transport_options(topology, links.broker_url),
-            **links.sentinel(links.broker_url),
+            **links.sentinels(links.broker_url),
         },
         "broker_heartbeat": BROKER_HEARTBEAT,
-        "broker_connection_timeout": broker.CONNECT_TIMEOUT,
+        "task_publish_retry_policy": broker.publish_retry_policy(links.broker_url),
+        "broker_connection_timeout": broker.connect_timeout(links.broker_url),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # for ever, with back-off: nobody has to restart it at night
         "broker_channel_error_retry": True,  # or a channel closed by the broker leaves it deaf (trap 6)
         "broker_pool_acquire_timeout": 10,
-    }
-
-
-def _control(broker_url: str) -> dict[str, Any]:
-    if not broker.is_rabbitmq(broker_url):
-        return {}  # on Redis durable control queues lose replies: 9 of 40 inspect calls came back short
-    return {
-        # Exclusive ones, the default, lock out a worker that restarts while its old connection lives (trap 5).
-        "control_queue_durable": True,
-        "control_queue_exclusive": False,
-        "event_queue_durable": True,
-        "event_queue_exclusive": False,
     }
 
 
@@ -120,17 +99,15 @@ def _queues(topology: Topology, broker_url: str) -> dict[str, Any]:
 
 
 def _results(links: Links) -> dict[str, Any]:
+    sentinels = links.sentinels(links.result_url)
     return {
-        "result_backend": links.result_url,
-        "result_backend_transport_options": links.sentinel(links.result_url),
-        "redis_backend_use_ssl": broker.tls(links.result_url, links.ca_file),
+        **redis.result_settings(links.result_url),
+        "result_backend_transport_options": {**sentinels, "retry_policy": redis.RESULT_RETRY_POLICY},
+        "redis_backend_use_ssl": redis.tls(links.result_url, links.ca_file),
         "result_expires": RESULT_EXPIRES,
         "result_extended": True,
-        "redis_socket_timeout": 15,  # every wait is bounded (trap 13)
-        "redis_socket_connect_timeout": broker.CONNECT_TIMEOUT,
         "redis_socket_keepalive": True,
         "redis_retry_on_timeout": True,
-        "redis_backend_health_check_interval": broker.HEALTH_CHECK_INTERVAL,
         "result_backend_always_retry": True,
         "result_backend_max_retries": 10,  # the default never ends
     }
@@ -138,7 +115,7 @@ def _results(links: Links) -> dict[str, Any]:
 
 def _workers() -> dict[str, Any]:
     return {
-        "worker_consumer": "workers.steps.declare:Consumer",
+        "worker_consumer": "workers.steps.consumer:Consumer",
         "worker_cancel_long_running_tasks_on_connection_loss": True,  # their messages are redelivered
         "worker_hijack_root_logger": False,  # telemetry configures logging
         "worker_redirect_stdouts": False,
@@ -147,24 +124,5 @@ def _workers() -> dict[str, Any]:
     }
 
 
-def _lock(links: Links) -> dict[str, Any]:
-    if not broker.is_sentinel(links.lock_url):
-        return {"redbeat_redis_url": links.lock_url}
-    options = sentinel.redbeat(links.lock_url, links.sentinel_master, links.ca_file)
-    return {"redbeat_redis_url": "redis-sentinel://", "redbeat_redis_options": options}
-
-
-def _beat(topology: Topology, links: Links) -> dict[str, Any]:
-    if not topology.beat.lock:
-        return {
-            "beat_scheduler": "celery.beat:PersistentScheduler",
-            "beat_schedule_filename": ".local/beat-schedule",
-        }
-    return {
-        "beat_scheduler": "redbeat.RedBeatScheduler",
-        "beat_max_loop_interval": BEAT_LOOP_INTERVAL,
-        **_lock(links),
-        "redbeat_redis_use_ssl": broker.tls(links.lock_url, links.ca_file),
-        "redbeat_lock_timeout": BEAT_LOCK_TIMEOUT,
-        "redbeat_key_prefix": f"{topology.project}:redbeat:",
-    }
+def _beat() -> dict[str, Any]:
+    return {"beat_scheduler": "workers.beat.scheduler:SlotScheduler"}  # two may run: it holds a lease

@@ -14,11 +14,16 @@ PERSISTENT, TRANSIENT = 2, 1
 
 def queues(topology: Topology, broker_url: str) -> list[Queue]:
     """One queue for each group, named after it."""
-    if not is_rabbitmq(broker_url):
-        return [Queue(name, Exchange(EXCHANGE, type="topic"), routing_key=name) for name in topology.groups]
-    exchange = Exchange(EXCHANGE, type="topic", durable=True)
+    if is_rabbitmq(broker_url):
+        return rabbitmq_queues(topology)
+    return [Queue(name, Exchange(EXCHANGE, type="topic"), routing_key=name) for name in topology.groups]
+
+
+def rabbitmq_queues(topology: Topology) -> list[Queue]:
+    """The queues as RabbitMQ wants them; no process that sends or consumes may declare them (virtual_host.py)."""
+    exchange = Exchange(EXCHANGE, type="topic", durable=True, no_declare=True)
     return [
-        Queue(name, exchange, routing_key=name, queue_arguments={"x-queue-type": queue_type(group)})
+        Queue(name, exchange, routing_key=name, queue_arguments={"x-queue-type": queue_type(group)}, no_declare=True)
         for name, group in topology.groups.items()
     ]
 

@@ -1,60 +1,49 @@
-"""Declares the queues of every group, and what holds tasks with a countdown, on the worker's own connection."""
+"""Sees to it that the queues exist before the worker consumes: looks for them on RabbitMQ, makes them on Redis."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+import structlog
+from amqp import NotFound
 from celery import bootsteps
-from celery.worker import consumer
-from kombu.transport.native_delayed_delivery import (
-    bind_queue_to_native_delayed_delivery_exchange as bind_delayed,
-)
-from kombu.transport.native_delayed_delivery import (
-    declare_native_delayed_delivery_exchanges_and_queues as declare_delayed,
-)
 
 from workers.derive.broker import is_rabbitmq
+from workers.steps.patience import pauses, rest
+
+DECLARE: Final = "python -m workers brokers declare"
+
+logger = structlog.get_logger(__name__)
 
 
 class DeclareTopology(bootsteps.StartStopStep):
-    """Takes the place of Celery's DelayedDelivery, which binds the queues of all groups to the delay exchanges.
+    """Takes the place of Celery's DelayedDelivery, which declares and binds what holds tasks with a countdown.
 
-    A worker declares its own queue only, so on a fresh virtual host Celery's step finds the others missing and gives up
-    (trap 1). It also opens a new connection to each broker URL, one after the other, while the worker answers nobody;
-    here everything goes through the consumer's live connection and fails over with it.
+    Celery's step opens a new connection to each broker URL, one after the other, while the worker answers nobody: with a
+    node dead that takes 17 s, or for ever. And it binds the queues of all groups where each worker declares its own
+    only, so on a fresh virtual host it gives up (trap 1). Here RabbitMQ holds all that before any worker starts.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def start(self, c: Any) -> None:
-        """Declare and bind; doing it again changes nothing. A lost connection restarts the consumer, and so this."""
-        queues = list(c.app.amqp.queues.values())
-        with c.connection.channel() as channel:
-            for queue in queues:
-                queue(channel).declare()
-            if is_rabbitmq(c.app.conf.broker_url):
-                live: Any = _OneChannel(channel)
-                declare_delayed(live, c.app.conf.broker_native_delayed_delivery_queue_type)
-                for queue in queues:
-                    bind_delayed(live, queue)
+        """Return once the queues are there. A lost connection restarts the consumer, and so this."""
+        if not is_rabbitmq(c.app.conf.broker_url):
+            with c.connection.channel() as channel:
+                for queue in c.app.amqp.queues.values():
+                    queue(channel).declare()
+            return
+        for pause in pauses():
+            missing = [name for name, queue in c.app.amqp.queues.consume_from.items() if not _exists(c, queue)]
+            if not missing:
+                return
+            logger.error("queue_missing", queue=missing[0], cure=f"run `{DECLARE}`", next_look=f"in {pause:g} s")
+            rest(pause)
 
 
-class Consumer(consumer.Consumer):
-    """Celery's consumer with DeclareTopology in place of DelayedDelivery; the setting `worker_consumer` names it."""
-
-    class Blueprint(consumer.Consumer.Blueprint):  # type: ignore[valid-type,misc]  # a variable in celery-types
-        """The steps of a worker's connection."""
-
-        default_steps = (
-            *(step for step in consumer.Consumer.Blueprint.default_steps if not step.endswith(":DelayedDelivery")),
-            "workers.steps.declare:DeclareTopology",
-        )
-
-
-@dataclass
-class _OneChannel:
-    """Lends kombu's functions one channel, where each would open its own and leave it open."""
-
-    borrowed: Any
-
-    def channel(self) -> Any:
-        return self.borrowed
+def _exists(c: Any, queue: Any) -> bool:
+    channel = c.connection.channel()
+    try:
+        queue(channel).queue_declare(passive=True)
+    except NotFound:
+        return False  # and the broker has closed the channel
+    channel.close()
+    return True

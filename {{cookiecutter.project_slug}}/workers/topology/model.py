@@ -87,6 +87,10 @@ class Group(_Section):
     consumer_timeout: Seconds | None = None
     """Seconds RabbitMQ lets a message go unacknowledged before it takes it from the worker; the task then runs again.
     Must exceed time_limit x prefetch_multiplier. Left out: half as much again, at least RabbitMQ's own 1800."""
+    max_length: Annotated[int, Field(ge=1, le=100_000_000)] = 100_000
+    """Tasks that may wait in the group's queue, and as many in its dead letters. RabbitMQ refuses more, so the sender
+    gets an error, where a full disk would stop every queue. 100,000 tasks of 1 KiB take about 100 MB on each node.
+    Redis knows no such limit: there `maxmemory` is the only one."""
     max_tasks_per_child: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     """Tasks after which a child is replaced; bounds slow leaks. prefork only. Each replacement costs a fork (or, with
     spawn, a start of the interpreter), so keep it rare."""
@@ -122,10 +126,8 @@ class Beat(_Section):
     """The scheduler of periodic tasks."""
 
     hosts: Hosts = 1
-    """Hosts that run a scheduler. One is active, the others wait for its lock."""
-    lock: bool = True
-    """Hold a lock in Redis (redbeat), so that only one scheduler sends. Without it more than one host is refused:
-    each would send every periodic task."""
+    """Hosts that run a scheduler. One sends; the others wait, and one of them takes over within 15 seconds. A lease in
+    the database says whose turn it is, and a record of every slot that no two of them send it."""
 
 
 class Database(_Section):

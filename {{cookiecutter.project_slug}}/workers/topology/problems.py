@@ -24,11 +24,11 @@ CODES: Final[dict[str, str]] = {
     "W19": "a pool for debugging outside local settings",
     "W20": "long tasks reserved behind long tasks",
     "W21": "a queue that no host consumes",
-    "W22": "several schedulers without a lock",
     "W23": "a task that two groups claim",
     "W24": "a pattern that no task matches",
     "W25": "a task that no group claims",
     "W26": "a task whose own limit exceeds its group's",
+    "W27": "a periodic task that could not be sent",
 }
 
 

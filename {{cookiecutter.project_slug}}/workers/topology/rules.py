@@ -211,16 +211,6 @@ def _broker_fits(topology: Topology) -> Found:
         )
 
 
-def _one_scheduler(topology: Topology) -> Found:
-    if topology.beat.hosts > 1 and not topology.beat.lock:
-        yield Problem(
-            "W22",
-            ("beat", "lock"),
-            f"false with beat.hosts {topology.beat.hosts}: every periodic task would be sent "
-            f"{topology.beat.hosts} times; set lock to true or hosts to 1",
-        )
-
-
 def _patterns_apart(topology: Topology) -> Found:
     claims = [(pattern, name) for name, group in topology.groups.items() for pattern in group.tasks]
     for (first, owner), (second, other) in combinations(claims, 2):
@@ -266,6 +256,5 @@ TOPOLOGY_RULES: Final[tuple[Callable[[Topology], Found], ...]] = (
     _memory_fits,
     _database_fits,
     _broker_fits,
-    _one_scheduler,
     _patterns_apart,
 )

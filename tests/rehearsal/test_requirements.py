@@ -1,0 +1,51 @@
+"""What this machine lacks is named, with the command that gets it, before anything is made."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from rehearsal import MissingError, requirements
+from tests.rehearsal.leavings import leavings
+from tests.rehearsal.programs import rehearsal
+
+
+def test_missing_programs_are_named_with_their_packages(tmp_path: Path) -> None:
+    """All at once, each package once, in one command that can be pasted; nothing is begun."""
+    done = rehearsal("up", "--fleet", "rt-none", PATH=str(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr) == (
+        1,
+        "",
+        (
+            "missing: systemd-nspawn, ssh-keygen, nsenter, unshare, setsid, setpriv, mount; "
+            "apt-get install mount openssh-client systemd-container util-linux\n"
+        ),
+    )
+    assert leavings("rt-none") == []
+
+
+def test_the_keys_of_debians_archive_are_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Ubuntu does not have them from the start; without them nobody would check what is downloaded."""
+    monkeypatch.setattr(requirements, "KEYRING", tmp_path / "keyring.gpg")
+    with pytest.raises(MissingError) as raised:
+        requirements.require()
+    assert str(raised.value) == f"missing: {tmp_path}/keyring.gpg; apt-get install debian-archive-keyring"
+
+
+def test_root_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without it is told how to go on."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert requirements.what_is_missing() == [
+        "root is needed, to mount and to make network namespaces; run the same with sudo"
+    ]
+
+
+def test_a_kernel_without_what_hosts_need(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Control groups and overlayfs are looked at as well."""
+    monkeypatch.setattr(requirements, "cgroups", lambda: tmp_path)
+    monkeypatch.setattr(requirements, "FILESYSTEMS", tmp_path / "filesystems")
+    (tmp_path / "filesystems").write_text("nodev\tproc\n\text4\n", encoding="ascii")
+    assert requirements.what_is_missing() == [
+        "control groups of version 2 are not mounted; mount -t cgroup2 cgroup2 /sys/fs/cgroup",
+        "the kernel has no overlayfs; take one that has the module overlay",
+    ]

@@ -1,0 +1,1 @@
+"""What is particular to RabbitMQ and to Redis beyond settings: declaring, connecting, looking at them."""

@@ -1,0 +1,140 @@
+"""Kombu's AMQP transport, made to bear the loss of a node: every wait ends, and a silent node is left alone for a while.
+
+What kombu and py-amqp have no setting for. Connections to `amqp:` and `amqps:` URLs use it once `register` was called.
+"""
+
+import errno
+import ssl
+from time import monotonic
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from amqp import NotFound
+from kombu.transport import TRANSPORT_ALIASES, pyamqp
+
+#: Seconds to wait for the broker's word that it has a message. Between a node's death and the election of another
+#: leader messages are lost in silence; the next attempt reaches the new leader. Longer than a busy cluster takes (a
+#: quorum queue confirms within 10 ms, under load within 200), shorter than half of what a stall may last.
+CONFIRM_TIMEOUT: Final = 1.5
+#: Seconds for which a node that did not answer is asked only if no other is left. Each connection starts with the first
+#: URL otherwise, and waits for it in vain again.
+AVOIDED: Final = 10.0
+#: Seconds to wait, when a connection is closed, for the peer's part of TLS' good-bye.
+FAREWELL: Final = 0.2
+#: The exchange of events. Workers send one every two seconds from their main loop, on a channel for nothing else: waiting
+#: for the word of a dead node there would keep them from noticing that it is dead.
+EVENTS: Final = "celeryev"
+PORTS: Final = {"amqp": 5672, "amqps": 5671, "pyamqp": 5672}
+
+
+class Channel(pyamqp.Channel):
+    """A channel whose publishes never wait for ever: those of tasks, retries, events and remote control alike."""
+
+    def basic_publish_confirm(self, *args: Any, **options: Any) -> Any:
+        """Publish, and wait for the confirm as long as `confirm_timeout` says, or CONFIRM_TIMEOUT.
+
+        Raises TimeoutError, for which kombu sends again over another node. The message may arrive twice.
+        """
+        if options.get("exchange") == EVENTS and not self._confirm_selected:
+            return self._basic_publish(*args, **options)
+        options["confirm_timeout"] = options.get("confirm_timeout") or CONFIRM_TIMEOUT
+        connection = self.connection
+        try:
+            return super().basic_publish_confirm(*args, **options)
+        except TimeoutError:
+            _avoid(connection.host)
+            raise
+        except NotFound as error:
+            error.reply_text = f"{error.reply_text}: run `python -m workers brokers declare`"
+            raise
+
+
+    def close(self, *args: Any, **options: Any) -> Any:
+        """Take leave in form, unless the node is lost."""
+        if self.connection and _is_avoided(self.connection.host):
+            return self.collect()
+        return super().close(*args, **options)
+
+
+class Connection(pyamqp.Connection):
+    """A connection that notes which node it lost."""
+
+    Channel = Channel
+
+    def drain_events(self, timeout: float | None = None) -> None:
+        """Read what the broker sends; a broken connection makes its node one to avoid."""
+        try:
+            super().drain_events(timeout)
+        except OSError as error:
+            if not _is_silence(error):
+                _avoid(self.host)
+            raise
+
+    def close(self, *args: Any, **options: Any) -> Any:
+        """Take leave in form, unless the node is lost: it would not answer."""
+        return self.collect() if _is_avoided(self.host) else super().close(*args, **options)
+
+    def collect(self) -> None:
+        """Close the socket without waiting for a peer that may be gone."""
+        sock = self._transport.sock if self._transport else None
+        if sock:
+            sock.settimeout(0 if _is_avoided(self.host) else FAREWELL)
+        super().collect()
+
+
+class Transport(pyamqp.Transport):
+    """Connects to the URL whose turn it is."""
+
+    Connection = Connection
+
+    def establish_connection(self) -> Any:
+        """Open a connection; over TLS the certificate must carry the name in the URL.
+
+        Raises OSError where the node does not answer, at once if it did not a moment ago and another one might.
+        """
+        client = self.client
+        address = _address(client.hostname, client.port, client.transport_cls)
+        if _is_avoided(address) and not all(map(_is_avoided, _addresses(client.alt))):
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "did not answer a moment ago")
+        if client.ssl or client.transport_cls == "amqps":
+            # A new one each time: kombu fills in the name once, and after a fail-over would verify the other node's.
+            given = client.ssl if isinstance(client.ssl, dict) else {}
+            client.ssl = {"cert_reqs": ssl.CERT_REQUIRED, **given, "server_hostname": client.hostname}
+        try:
+            connection = super().establish_connection()
+        except OSError:
+            _avoid(address)
+            raise
+        _avoided.pop(address, None)
+        return connection
+
+
+def register() -> None:
+    """Make kombu use it for amqp: and amqps: URLs. A class named in a URL or a setting would be lost at a fail-over."""
+    name = f"{__name__}:{Transport.__name__}"
+    TRANSPORT_ALIASES.update(dict.fromkeys(PORTS, name))
+
+
+def _is_silence(error: OSError) -> bool:
+    """Whether a read ended because the time was up, not because the connection broke."""
+    return isinstance(error, TimeoutError | BlockingIOError | InterruptedError) and error.errno != errno.ETIMEDOUT
+
+
+_avoided: dict[str, float] = {}  # address -> the moment from which it is asked again
+
+
+def _avoid(address: str) -> None:
+    _avoided[address] = monotonic() + AVOIDED
+
+
+def _is_avoided(address: str) -> bool:
+    return _avoided.get(address, 0) > monotonic()
+
+
+def _address(host: str | None, port: int | None, scheme: str) -> str:
+    return f"{host}:{port or PORTS[scheme]}"
+
+
+def _addresses(urls: list[str]) -> list[str]:
+    parts = map(urlsplit, urls)
+    return [_address(url.hostname, url.port, url.scheme) for url in parts]

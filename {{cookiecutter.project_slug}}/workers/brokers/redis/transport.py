@@ -1,0 +1,148 @@
+"""Kombu's Redis transport, made to bear a fail-over: the worker waits for the new primary and goes on where it was.
+
+Kombu's own drops its consumer with each lost connection. Celery then kills the tasks that acknowledge late, and what
+was held in memory (reserved tasks, tasks with a countdown) comes back after the visibility timeout, hours later.
+Connections to `sentinel:` URLs use this one: see `register` in this package.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from queue import Empty
+from typing import Any, Final
+
+from kombu.log import get_logger
+from kombu.transport import redis
+from kombu.utils.json import dumps
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from redis.sentinel import SentinelConnectionPool
+
+from workers.brokers.redis.connection import PrimaryConnection, PrimaryTLSConnection, primary_pool
+from workers.brokers.redis.sentinels import Sentinels
+
+logger = get_logger(__name__)
+
+#: Notes that a message is held. One step; also when the memory is full, because the message was taken off its queue
+#: just before: refused, as kombu's own is, it would be nowhere. (A script that has begun to write is let through, and
+#: ZREM is let begin.)
+NOTE: Final = """
+redis.call('ZREM', KEYS[1], ARGV[2])
+redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
+redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
+"""
+
+#: Puts a message that was held back to the front of its queues, KEYS[3] and on, also when the memory is full. From the
+#: holder's memory: what it noted may not have reached the replica that is primary now.
+GIVE_BACK: Final = """
+redis.call('ZREM', KEYS[1], ARGV[1])
+redis.call('HDEL', KEYS[2], ARGV[1])
+for queue = 3, #KEYS do
+    redis.call('RPUSH', KEYS[queue], ARGV[2])
+end
+"""
+
+#: Messages that this process held when their channel was closed, and that are to be given back.
+_homeless: Final[deque[Any]] = deque()
+#: Delivery tags of messages that are done with, and are to be taken off the list of those held.
+_settled: Final[deque[str]] = deque()
+
+
+class QoS(redis.QoS):  # type: ignore[misc]  # kombu has no types
+    """What a channel holds unacknowledged."""
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Hold a message: first in memory, so that it is given back if the note cannot be written."""
+        super(redis.QoS, self).append(message, delivery_tag)
+        channel, delivery = self.channel, message.delivery_info
+        noted = dumps([message._raw, delivery["exchange"], delivery["routing_key"]])  # noqa: SLF001 - as kombu's own
+        keys = [self.unacked_index_key, channel.prefixed(self.unacked_key)]
+        channel.note(keys=keys, args=[redis.time(), delivery_tag, noted])
+
+    def ack(self, delivery_tag: str) -> None:
+        """Let go of a message. Its place is free at once: kombu's stays taken for ever where the server is away."""
+        super(redis.QoS, self).ack(delivery_tag)
+        _settled.append(delivery_tag)
+        while _settled:
+            self._remove_from_indices(_settled[0]).execute()
+            _settled.popleft()
+
+    def restore_unacked(self, client: Any = None) -> None:  # noqa: ARG002 - kombu's signature
+        """Give back all that is held; what cannot be waits for this process's next connection."""
+        _homeless.extend(self._delivered.values())
+        self._delivered.clear()
+        self.channel.give_back_homeless()
+
+
+class Channel(redis.SentinelChannel):  # type: ignore[misc]
+    """A channel that stays through a fail-over. Its connection's host name is the name of the primary."""
+
+    QoS = QoS
+    connection_class = PrimaryConnection
+    connection_class_ssl = PrimaryTLSConnection
+    from_transport_options = (*redis.SentinelChannel.from_transport_options, "sentinels", "patience", "variable")
+
+    #: Arguments of Sentinels.
+    sentinels: Mapping[str, Any]
+    patience: float | None = None
+    variable: str = "BROKER_URL"
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """Open it, and give back what a channel before it could not."""
+        super().__init__(*arguments, **options)
+        self.note = self._create_client().register_script(NOTE)
+        self._give_back = self._create_client().register_script(GIVE_BACK)
+        self.give_back_homeless()
+
+    def prefixed(self, key: str) -> str:
+        """A key as it is called in Redis: kombu's client prefixes only the first of a script's keys."""
+        return f"{self.global_keyprefix}{key}"
+
+    def give_back_homeless(self) -> None:
+        """Put messages that no channel holds any more back to the front of their queues."""
+        while _homeless:
+            message = _homeless[0]
+            delivery = message.delivery_info
+            raw = message._raw | {"headers": message._raw["headers"] | {"redelivered": True}}  # noqa: SLF001
+            priority = self._get_message_priority(raw, reverse=False)
+            # A server that lost its data knows no bindings; our queues are called as their routing keys are.
+            queues = self._lookup(delivery["exchange"], delivery["routing_key"]) or [delivery["routing_key"]]
+            keys = [self.unacked_index_key, self.unacked_key, *(self._q_for_pri(queue, priority) for queue in queues)]
+            self._give_back(keys=[keys[0], *map(self.prefixed, keys[1:])], args=[message.delivery_tag, dumps(raw)])
+            _homeless.popleft()
+
+    def _sentinel_managed_pool(self, asynchronous: bool = False) -> SentinelConnectionPool:  # noqa: FBT002 - kombu's
+        options = self._connparams(asynchronous)
+        name, _ = options.pop("host"), options.pop("port")
+        manager = Sentinels(**self.sentinels, variable=self.variable)
+        # Kombu closes what it finds under these names.
+        setattr(self, "_async_sentinel_manager" if asynchronous else "_sentinel_manager", manager)
+        if asynchronous:
+            # The event loop reads what has arrived. A second try would wait there for the next message, and with it
+            # the whole worker: on a quiet subscription for ever.
+            options["retry"] = Retry(NoBackoff(), 0)
+        return primary_pool(name, manager, patience=self.patience, variable=self.variable, **options)
+
+    def _brpop_read(self, **options: Any) -> Any:
+        try:
+            return super()._brpop_read(**options)
+        except self.connection_errors as error:
+            self._reconnect(self.client.connection, error)
+
+    def _receive(self) -> Any:
+        try:
+            return super()._receive()
+        except self.connection_errors as error:
+            self._reconnect(self.subclient.connection, error)
+
+    def _reconnect(self, connection: Any, error: Exception) -> None:
+        """Forget a broken connection; the poller opens another before it waits again, which finds the new primary."""
+        logger.warning("connection to the primary lost (%s); looking for the new one", error)
+        if connection is not None:
+            connection.disconnect()
+        raise Empty from error
+
+
+class Transport(redis.SentinelTransport):  # type: ignore[misc]
+    """Redis behind Sentinels."""
+
+    Channel = Channel
