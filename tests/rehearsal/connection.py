@@ -1,4 +1,4 @@
-"""A TCP connection for tests: `connection.py ADDRESS PORT` runs in a fleet's network and does what it reads.
+"""A TCP connection for tests: `connection.py ADDRESS PORT [PATIENCE]` runs in a fleet's network and does what it reads.
 
 Standard library only, it also runs inside hosts. Answers are one word a line: `connected`, `refused` or `timeout`
 first; then for each line read: `send` -> `echoed`, `silent` or `ended`; `listen` -> `silent` or `ended`.
@@ -11,15 +11,19 @@ import sys
 SILENCE = 1.0
 
 
-def main(address: str, port: str) -> None:
+def main(address: str, port: str, patience: str = str(SILENCE)) -> None:
     """Connect, then obey."""
     try:
-        connection = socket.create_connection((address, int(port)), SILENCE)
+        connection = socket.create_connection((address, int(port)), float(patience))
+        connection.settimeout(SILENCE)
     except ConnectionRefusedError:
         print("refused", flush=True)  # noqa: T201 - its output is read by the test
         return
     except TimeoutError:
         print("timeout", flush=True)  # noqa: T201
+        return
+    except OSError as error:
+        print(error.strerror, flush=True)  # noqa: T201
         return
     print("connected", flush=True)  # noqa: T201
     for line in sys.stdin:

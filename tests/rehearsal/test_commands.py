@@ -10,12 +10,20 @@ from pathlib import Path
 import pytest
 
 from rehearsal import Fleet
+from rehearsal.commands import main
+from rehearsal.paths import PACKAGE
 from tests.rehearsal.hosts import wait_for
 from tests.rehearsal.programs import ENVIRONMENT, REHEARSAL, ROOT, rehearsal
 
 #: The shared fleet of conftest.py, as the command line knows it.
 NAME = ("--fleet", "rt-shared")
 CLOCK = r"\d\d:\d\d:\d\d"
+
+
+def test_the_manual_names_every_command() -> None:
+    """README.md's table and the command line are the same list."""
+    table = (PACKAGE / "README.md").read_text(encoding="utf-8").partition("## Commands")[2].partition("\n## ")[0]
+    assert set(re.findall(r"`([a-z]+)", table)) == set(main.commands)
 
 
 def test_ls_is_a_table_for_people(fleet: Fleet) -> None:

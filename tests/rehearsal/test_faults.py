@@ -3,7 +3,7 @@
 import pytest
 
 from rehearsal import Fleet, Host, RehearsalError
-from tests.rehearsal.hosts import attempt, connection, reaching, wait_for, wait_for_echo
+from tests.rehearsal.hosts import PORT, SCRIPT, attempt, connection, reaching, wait_for, wait_for_echo
 
 
 def test_power_loss_is_silence(fleet: Fleet) -> None:
@@ -19,6 +19,15 @@ def test_power_loss_is_silence(fleet: Fleet) -> None:
         # TCP repeats what was sent meanwhile; the booted host knows nothing of that connection.
         wait_for(lambda: old.listen() == "ended", "TCP's next attempt")
     assert attempt(fleet, fleet["a"]) == "connected"
+
+
+def test_a_dead_host_is_never_reported_unreachable(fleet: Fleet) -> None:
+    """Its neighbours' kernels do not find out by ARP, which takes them 3 s: in a cloud they would not either."""
+    fleet["a"].power_off()
+    fleet["b"].run("ip", "neigh", "flush", "dev", "eth0")
+    script = SCRIPT.read_text(encoding="utf-8")
+    tried = fleet["b"].run("python3", "-c", script, fleet["a"].address, str(PORT), "4")
+    assert tried.stdout == "timeout\n"
 
 
 def test_a_booted_host_says_nothing_about_its_life_before(fleet: Fleet) -> None:

@@ -14,7 +14,7 @@ import pytest
 from rehearsal import Fleet, Host, RehearsalError
 from rehearsal.fixtures import Fleets
 from rehearsal.network import Network, exists
-from rehearsal.paths import cgroups
+from rehearsal.paths import PACKAGE, cgroups
 from rehearsal.state import State, folder_of
 from tests.rehearsal.hosts import connection, inventory_of, reaching, wait_for
 from tests.rehearsal.leavings import interfaces, leavings
@@ -101,6 +101,8 @@ try:
 except socket.gaierror:
     sys.exit(3)
 """
+
+README = (PACKAGE / "README.md").read_text(encoding="utf-8")
 
 #: Moments at which `up` is killed: each becomes true in this order.
 MOMENTS: dict[str, Callable[[Network], bool]] = {
@@ -251,13 +253,27 @@ def test_names_that_would_not_do_are_refused(name: str, tmp_path: Path) -> None:
 
 
 def test_a_damaged_memory_says_what_to_do(fleets: Fleets, tmp_path: Path) -> None:
-    """A state file that somebody edited is named, and the way out."""
+    """A state file that somebody edited is named, and what README.md says to do then leaves nothing."""
     with fleets("rt-damage", inventory_of(tmp_path, a="10.0.0.1")):
         file = folder_of("rt-damage") / "state.json"
-        kept = file.read_text(encoding="utf-8")
         file.write_text("{", encoding="utf-8")
-        try:
-            done = rehearsal("down", "--fleet", "rt-damage")
-        finally:
-            file.write_text(kept, encoding="utf-8")
+        done = rehearsal("down", "--fleet", "rt-damage")
+        commands = README.partition("## By hand")[2].split("```")[1]
+        by_hand = commands.replace("NAME", "rt-damage").replace("/sys/fs/cgroup/rehearsal", f"{cgroups()}/rehearsal")
+        subprocess.run(["sh", "-euxc", by_hand], check=True, timeout=60)
+        assert leavings("rt-damage") == []
     assert (done.returncode, done.stderr) == (1, f"{file} is damaged; take the fleet down by hand: see README.md\n")
+
+
+def test_hosts_live_on_when_their_terminal_is_closed(tmp_path: Path) -> None:
+    """Whoever brought them up may press Ctrl-C or log out: hosts belong to no session of theirs."""
+    inventory_of(tmp_path, a="10.0.0.1")
+    command = [*REHEARSAL, "up", "--fleet", "rt-session", "--inventory", str(tmp_path / "inventory.yml")]
+    try:
+        with subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL, process_group=0) as up:
+            assert up.wait(60) == 0
+        with pytest.raises(ProcessLookupError):
+            os.killpg(up.pid, signal.SIGHUP)
+        assert Fleet.remembered("rt-session")["a"].on
+    finally:
+        Fleet.take_down("rt-session")

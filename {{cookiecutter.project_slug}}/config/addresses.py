@@ -75,9 +75,9 @@ def _check_sentinel(url: SplitResult, info: ValidationInfo) -> None:
     if info.field_name == "sentinel_url":
         return
     if not info.data.get("sentinel_url"):
-        raise ValueError("found the scheme 'sentinel' without a valid SENTINEL_URL, which says where the Sentinels are")
+        raise ValueError("found the scheme 'sentinel', but no valid SENTINEL_URL, which says where Sentinels are")
     if url.port:
-        raise ValueError("found a port; behind Sentinels the host is the primary's name, SENTINEL_URL has the addresses")
+        raise ValueError("found a port; behind Sentinels the host is the primary's name, SENTINEL_URL has addresses")
 
 
 def _broker(value: SecretStr, info: ValidationInfo) -> SecretStr:

@@ -61,7 +61,8 @@ def test_everything_that_is_wrong_is_reported_at_once(variables_are: SetEnvironm
         ("BROKER_URL", "memory://", "found the scheme 'memory'"),
         ("RESULT_URL", "redis://:pw@10.0.0.1/1", "found 'redis' to another host without TLS"),
         ("RESULT_URL", "amqps://u:pw@rabbit.internal/v", "found the scheme 'amqps'"),
-        ("CACHE_URL", "sentinel://:pw@s1:26379/2", "found 'sentinel' to another host without TLS"),
+        ("SENTINEL_URL", "sentinel://u:pw@s1:26379", "found 'sentinel' to another host without TLS"),
+        ("CACHE_URL", "sentinel://u:pw@cache/0", "found the scheme 'sentinel', but no valid SENTINEL_URL"),
         ("CACHE_URL", "rediss://:pw@/2", "found a URL without a host"),
         ("LOCK_URL", "rediss://:half/of@redis.internal/3", "found what is no URL"),
         ("LOCK_URL", "redis.internal:6379", "found what is no URL"),
@@ -90,10 +91,22 @@ def test_production_accepts_the_loopback_and_tls(variables_are: SetEnvironment, 
     load(Environment)
 
 
+SENTINELS = "sentinel://u:pw@s1:26379;sentinel://u:pw@s2:26379"
+
+
 def test_a_ca_file_makes_sentinel_acceptable(variables_are: SetEnvironment) -> None:
     """Sentinel's scheme has no TLS form; the CA file is what says so."""
-    variables_are(PRODUCTION, CACHE_URL="sentinel://:pw@s1:26379/2;sentinel://:pw@s2:26379/2", TLS_CA_FILE=__file__)
+    variables_are(PRODUCTION, SENTINEL_URL=SENTINELS, CACHE_URL="sentinel://u:pw@cache/0", TLS_CA_FILE=__file__)
     load(Environment)
+
+
+def test_a_sentinels_address_is_not_taken_for_a_primary(variables_are: SetEnvironment) -> None:
+    """The two kinds of URL look alike, and a name that nobody knows would only show at the first connection."""
+    variables_are(PRODUCTION, SENTINEL_URL=SENTINELS, CACHE_URL="sentinel://u:pw@s1:26379/0", TLS_CA_FILE=__file__)
+    with pytest.raises(
+        ImproperlyConfigured, match="CACHE_URL: found a port; behind Sentinels the host is the primary's"
+    ):
+        load(Environment)
 
 
 def test_local_needs_only_secrets_and_addresses(variables_are: SetEnvironment) -> None:

@@ -174,8 +174,9 @@ for check in (check_broker, check_results):
 def test_a_silent_sentinel_leaves_time_for_the_next(sentinel: int) -> None:
     """One Sentinel of several may be stuck: the others know the primary, and the project is ready."""
     with silent_server() as port:
-        url = f"sentinel://:only-for-tests@127.0.0.1:{port}/0;sentinel://:only-for-tests@127.0.0.1:{sentinel}/0"
-        settings = {"ENVIRONMENT": "test", "DJANGO_SETTINGS_MODULE": "config.settings.test", "SENTINEL_MASTER": "main"}
+        sentinels = ";".join(f"sentinel://:only-for-tests@127.0.0.1:{each}" for each in (port, sentinel))
+        settings = {"ENVIRONMENT": "test", "DJANGO_SETTINGS_MODULE": "config.settings.test", "SENTINEL_URL": sentinels}
+        url = "sentinel://:only-for-tests@main/0"
         env = {**os.environ, **settings, "BROKER_URL": url, "RESULT_URL": url}
         command = [sys.executable, "-c", SECOND_CHECK]
         done = subprocess.run(command, cwd=BASE_DIR, env=env, capture_output=True, text=True, timeout=40, check=True)

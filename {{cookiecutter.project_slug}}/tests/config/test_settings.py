@@ -102,8 +102,8 @@ def test_the_cache_is_redis(variables_are: SetEnvironment, redis_server: str) ->
 
 def test_the_cache_behind_sentinel_finds_its_primary(variables_are: SetEnvironment, sentinel: int) -> None:
     """A Sentinel that is down does not matter while another one answers."""
-    nodes = (f"sentinel://:only-for%2Dtests@127.0.0.1:{port}/2" for port in (free_port(), sentinel))
-    variables_are(LOCAL, CACHE_URL=";".join(nodes), SENTINEL_MASTER="main")
+    nodes = (f"sentinel://:only-for%2Dtests@127.0.0.1:{port}" for port in (free_port(), sentinel))
+    variables_are(LOCAL, SENTINEL_URL=";".join(nodes), CACHE_URL="sentinel://:only-for%2Dtests@main/2")
     cache = CacheHandler({"default": cache_options(environment())})["default"]
     cache.set("answer", [42], timeout=5)
     assert cache.get("answer") == [42]
@@ -112,10 +112,12 @@ def test_the_cache_behind_sentinel_finds_its_primary(variables_are: SetEnvironme
 
 def test_sentinel_and_primary_are_reached_over_tls(variables_are: SetEnvironment) -> None:
     """A CA file means TLS to both."""
-    variables_are(PRODUCTION, CACHE_URL="sentinel://:pw@s1:26379/2", TLS_CA_FILE=__file__)
+    variables_are(
+        PRODUCTION, SENTINEL_URL="sentinel://:pw@s1", CACHE_URL="sentinel://:pw@cache/0", TLS_CA_FILE=__file__
+    )
     options = cache_options(environment())["OPTIONS"]
-    for target in ("SENTINEL_KWARGS", "CONNECTION_POOL_KWARGS"):
-        assert (options[target]["ssl"], options[target]["ssl_ca_certs"]) == (True, __file__)
+    assert options["SENTINELS"]["ca_file"] == __file__
+    assert options["CONNECTION_POOL_KWARGS"]["ssl_ca_certs"] == __file__
 
 
 @pytest.mark.parametrize(("port", "expected"), [("465", (True, False)), ("587", (False, True))])

@@ -13,8 +13,11 @@ from workers.derive.queues import queues
 from workers.topology import Topology
 
 REDIS, RABBITMQ = "redis://:secret@127.0.0.1:6379/0", "amqps://u:secret@rabbit.internal:5671/shop"
-#: Read by Celery's Django fixup, its Redis backend and redbeat, and absent from Celery's own table.
-READ_ELSEWHERE = ("CELERY_DB_REUSE_MAX", "redis_backend_health_check_interval", "redbeat_")
+#: Read by Celery's Django fixup and its Redis backend, and absent from Celery's own table.
+READ_ELSEWHERE = (
+    "CELERY_DB_REUSE_MAX",
+    "redis_backend_health_check_interval",
+)
 
 
 @pytest.fixture
@@ -103,15 +106,9 @@ def test_redis_keeps_celerys_own_control_queues(topology: Topology) -> None:
     assert not [key for key in _settings(topology, REDIS) if key.startswith(("control_queue", "event_queue"))]
 
 
-def test_beat_without_a_lock_is_celerys_own(tmp_path: Path) -> None:
-    """One scheduler needs no Redis."""
-    topology = loaded(tmp_path, changed({"beat": {"hosts": 1, "lock": False}}))
-    assert _settings(topology, REDIS)["beat_scheduler"] == "celery.beat:PersistentScheduler"
-
-
-def test_a_dead_leaders_lock_is_short(topology: Topology) -> None:
-    """The default of redbeat is five loops of 300 s: 25 minutes without a periodic task (trap 25)."""
-    assert _settings(topology, REDIS)["redbeat_lock_timeout"] == 60
+def test_beat_is_the_scheduler_of_which_two_may_run(topology: Topology) -> None:
+    """Celery's own sends everything twice when two run (trap 25)."""
+    assert _settings(topology, REDIS)["beat_scheduler"] == "workers.beat.scheduler:SlotScheduler"
 
 
 def test_groups_give_their_tasks_what_these_leave_open(topology: Topology) -> None:

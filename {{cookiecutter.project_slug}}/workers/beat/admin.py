@@ -160,7 +160,9 @@ class _Runs(ModelAdmin):
     @admin.display(description="due", ordering="due")
     def slots(self, run: Run) -> str:
         """The slot; the first and the last of several."""
-        return f"{_moment(run.first_due)} to {_moment(run.due)}" if run.first_due and run.count > 1 else _moment(run.due)
+        return (
+            f"{_moment(run.first_due)} to {_moment(run.due)}" if run.first_due and run.count > 1 else _moment(run.due)
+        )
 
 
 @admin.register(Run)
@@ -188,8 +190,10 @@ class MissedRunAdmin(_Runs):
 
 
 def _moment(moment: datetime) -> str:
-    """To the second, which Django's own format leaves out, and in one line."""
-    return _unbroken(f"{timezone.localtime(moment):%Y-%m-%d %H:%M:%S}")
+    """To the second, which Django's own format leaves out, and in one line; the year where it is another one."""
+    local = timezone.localtime(moment)
+    year = "" if local.year == timezone.localdate().year else " %Y"
+    return _unbroken(f"{local:%d %b{year} %H:%M:%S}")
 
 
 def _unbroken(text: str) -> str:

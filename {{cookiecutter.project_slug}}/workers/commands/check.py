@@ -16,8 +16,8 @@ from workers.topology.tasks import CELERYS_OWN
 def check(environment: str | None) -> None:
     """Refuse what would fail in production.
 
-    Holds workers.yml against its rules, the environment's variables, the project's tasks and this host. With
-    --environment NAME the host is left out: the sizes are for hosts elsewhere.
+    Holds workers.yml against its rules, the environment's variables, the project's tasks and their schedule, and this
+    host. With --environment NAME the host is left out: the sizes are for hosts elsewhere.
     """
     loaded = load(environment=environment)
     tasks = verify(loaded)
@@ -29,9 +29,10 @@ def verify(loaded: Loaded) -> int:
     """Return the number of the project's tasks; raise TopologyError for what they or this host contradict."""
     django.setup()  # reads and checks every variable of the environment
     from config.celery import app  # noqa: PLC0415 - exists once the topology is known to be readable
+    from workers.beat import code  # noqa: PLC0415
     from workers.startup import task_problems  # noqa: PLC0415
 
-    problems = task_problems(app, loaded)
+    problems = task_problems(app, loaded) + code.problems(app.conf.beat_schedule)
     if loaded.environment == current_environment():
         problems += _host_problems(loaded)
     if problems:

@@ -30,7 +30,7 @@ class Links:
     sentinel_url: str = ""
 
     def sentinels(self, url: str) -> dict[str, Any]:
-        """The transport's option that tells it whom to ask for the primary in `url`; none where there are no Sentinels."""
+        """The transport's option that says whom to ask for the primary in `url`; none where nobody has to be asked."""
         return {"sentinels": sentinel.arguments(self.sentinel_url, self.ca_file)} if redis.is_sentinel(url) else {}
 
 

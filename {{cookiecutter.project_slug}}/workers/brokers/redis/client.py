@@ -1,4 +1,4 @@
-"""A client of the Redis that a URL names, for whoever is not Celery: the cache, locks, probes, the operator's commands."""
+"""A client of the Redis that a URL names, for whoever is not Celery: cache, locks, probes, the operator's commands."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +25,10 @@ def pool(url: str, sentinels: Mapping[str, Any] | None, *, variable: str = "", *
     if sentinels is None or not is_sentinel(url):
         return ConnectionPool.from_url(url, **options)
     parts = urlsplit(url)
-    login = {"username": unquote(parts.username or "") or None, "password": unquote(parts.password or "") or None}
-    manager = Sentinels(**sentinels, variable=variable)
-    db = int(parts.path.strip("/") or 0)
-    return primary_pool(parts.hostname or "", manager, variable=variable, db=db, **login, **options)
+    place = {
+        "username": unquote(parts.username or "") or None,
+        "password": unquote(parts.password or "") or None,
+        "db": int(parts.path.strip("/") or 0),
+        "variable": variable,
+    }
+    return primary_pool(parts.hostname or "", Sentinels(**sentinels, variable=variable), **{**options, **place})

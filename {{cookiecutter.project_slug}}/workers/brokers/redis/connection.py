@@ -22,8 +22,8 @@ from workers.brokers.redis.tls import Verified, explained
 CONNECT_TIMEOUT: Final = 0.5
 #: Seconds a command may take. Redis itself holds writes up to 2 s while a slow disk synchronises its file.
 SOCKET_TIMEOUT: Final = 2.5
-#: The kernel's own watch over a connection: probes after a second of silence, one a second, and the end when nothing was
-#: acknowledged for 2500 ms. A peer without power is noticed in that time instead of 15 minutes.
+#: The kernel's own watch over a connection: probes after a second of silence, one a second, and the end when nothing
+#: was acknowledged for 2500 ms. A peer without power is noticed in that time instead of 15 minutes.
 KEEPALIVE: Final = {
     socket.TCP_KEEPIDLE: 1,
     socket.TCP_KEEPINTVL: 1,
@@ -52,13 +52,15 @@ class PrimaryConnection(SentinelManagedConnection):
         """
         while True:
             try:
-                return self._connect_retry()
+                self._connect_retry()
             except MisconfiguredError:
                 raise
             except (ConnectionError, TimeoutError):
                 if self._outage.outlasts(self._patience):
                     raise
                 time.sleep(PAUSE)
+            else:
+                return
 
     def connect_to(self, address: tuple[str, int]) -> None:
         """Connect to `address` and see that it takes writes."""
@@ -69,13 +71,13 @@ class PrimaryConnection(SentinelManagedConnection):
             self._refuse_other_than_primary()
         except (AuthenticationError, NoPermissionError) as error:
             self.disconnect()
-            raise MisconfiguredError(f"{self._variable}: {at} refuses the user or its password ({error})") from error
+            raise MisconfiguredError(f"{self._variable}: {at} refuses the user or the password ({error})") from error
         except (ConnectionError, TimeoutError) as error:
             self.disconnect()
             raise explained(error, at) from error
         self._ready = True
 
-    def send_packed_command(self, command: Any, check_health: bool = True) -> None:  # noqa: FBT001, FBT002 - redis-py's
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:  # noqa: FBT002 - redis-py's
         """Send, connected to the primary first: redis-py would connect to the address it had before."""
         if not self._sock:
             self.connect()

@@ -73,7 +73,7 @@ class Patient(Retry):
         do: Callable[[], T],
         fail: Callable[..., Any],
         is_retryable: Callable[[Exception], bool] | None = None,
-        with_failure_count: bool = False,  # noqa: FBT001, FBT002 - redis-py's signature
+        with_failure_count: bool = False,  # noqa: FBT002 - redis-py's signature
     ) -> T:
         """What `do` returns; `fail` is called after each failure, and closes the connection."""
         failures = 0

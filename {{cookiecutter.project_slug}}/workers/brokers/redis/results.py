@@ -12,7 +12,7 @@ from workers.brokers.redis.connection import PrimaryTLSConnection, primary_pool
 from workers.brokers.redis.sentinels import Sentinels
 
 
-class Backend(SentinelBackend):  # type: ignore[misc]  # celery-types leaves it out
+class Backend(SentinelBackend):
     """Results in Redis behind Sentinels. The URL's host name is the name of the primary."""
 
     connection_class_ssl = PrimaryTLSConnection

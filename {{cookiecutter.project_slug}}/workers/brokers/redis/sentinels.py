@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.connection import ConnectionPool, SSLConnection
 from redis.connection import Connection as PlainConnection
+from redis.connection import ConnectionPool, SSLConnection
 from redis.exceptions import AuthenticationError, ConnectionError, NoPermissionError, TimeoutError  # noqa: A004
 from redis.retry import Retry
 
@@ -43,7 +43,7 @@ class Primary(NamedTuple):
 class Sentinels:
     """The Sentinels of one cluster. An instance belongs to one connection pool, whose locks it relies on."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each of them is a fact about the Sentinels
         self,
         addresses: Sequence[tuple[str, int]],
         *,
@@ -82,7 +82,9 @@ class Sentinels:
         for primary in told:
             if primary.epoch == newest and primary.up:
                 return primary.address
-        raise NoPrimaryError(f"the Sentinels take {service_name!r} at {told[0].address[0]} for down; no other is primary")
+        raise NoPrimaryError(
+            f"{service_name!r} at {told[0].address[0]} is down, say the Sentinels, and has no successor yet"
+        )
 
     def close(self) -> None:
         """Close the connections."""
@@ -109,9 +111,9 @@ class Sentinels:
 
     def _opinion(self, address: str, link: "Redis", name: str) -> Primary:
         try:
-            masters: dict[str, dict[str, Any]] = link.sentinel_masters()
+            masters: Any = link.sentinel_masters()
         except (AuthenticationError, NoPermissionError) as error:
-            raise MisconfiguredError(f"SENTINEL_URL: {address} refuses the user or its password ({error})") from error
+            raise MisconfiguredError(f"SENTINEL_URL: {address} refuses the user or the password ({error})") from error
         except ConnectionError as error:
             raise explained(error, address) from error
         state = masters.get(name)

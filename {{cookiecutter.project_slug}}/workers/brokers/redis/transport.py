@@ -5,6 +5,7 @@ was held in memory (reserved tasks, tasks with a countdown) comes back after the
 Connections to `sentinel:` URLs use this one: see `register` in this package.
 """
 
+import time
 from collections import deque
 from collections.abc import Mapping
 from queue import Empty
@@ -47,7 +48,7 @@ _homeless: Final[deque[Any]] = deque()
 _settled: Final[deque[str]] = deque()
 
 
-class QoS(redis.QoS):  # type: ignore[misc]  # kombu has no types
+class QoS(redis.QoS):
     """What a channel holds unacknowledged."""
 
     def append(self, message: Any, delivery_tag: str) -> None:
@@ -56,7 +57,7 @@ class QoS(redis.QoS):  # type: ignore[misc]  # kombu has no types
         channel, delivery = self.channel, message.delivery_info
         noted = dumps([message._raw, delivery["exchange"], delivery["routing_key"]])  # noqa: SLF001 - as kombu's own
         keys = [self.unacked_index_key, channel.prefixed(self.unacked_key)]
-        channel.note(keys=keys, args=[redis.time(), delivery_tag, noted])
+        channel.note(keys=keys, args=[time.time(), delivery_tag, noted])
 
     def ack(self, delivery_tag: str) -> None:
         """Let go of a message. Its place is free at once: kombu's stays taken for ever where the server is away."""
@@ -73,7 +74,7 @@ class QoS(redis.QoS):  # type: ignore[misc]  # kombu has no types
         self.channel.give_back_homeless()
 
 
-class Channel(redis.SentinelChannel):  # type: ignore[misc]
+class Channel(redis.SentinelChannel):
     """A channel that stays through a fail-over. Its connection's host name is the name of the primary."""
 
     QoS = QoS
@@ -142,7 +143,7 @@ class Channel(redis.SentinelChannel):  # type: ignore[misc]
         raise Empty from error
 
 
-class Transport(redis.SentinelTransport):  # type: ignore[misc]
+class Transport(redis.SentinelTransport):
     """Redis behind Sentinels."""
 
     Channel = Channel
