@@ -21,7 +21,7 @@ from rehearsal.layers import Layer, layer_of
 from rehearsal.network import Network, delete, refuse_foreign
 from rehearsal.paths import PACKAGE
 from rehearsal.requirements import require
-from rehearsal.state import State, folder_of, locked, refuse_mounts
+from rehearsal.state import State, folder_of, locked, memory_of, refuse_mounts
 from rehearsal.watch import Watch, unwatched
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,15}")
@@ -118,7 +118,9 @@ class Fleet:
                     network.remove(host)
                 for namespace in state.made:
                     delete(namespace)
-                shutil.rmtree(folder_of(name))
+                if folder_of(name).exists():
+                    shutil.rmtree(folder_of(name))
+                memory_of(name).unlink()
             return True
 
     def partition(self, some: Iterable[str], others: Iterable[str]) -> None:

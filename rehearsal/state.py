@@ -18,13 +18,18 @@ from rehearsal.paths import LOCKS, STATE
 
 
 def folder_of(fleet: str) -> Path:
-    """The folder of a fleet."""
+    """The folder of a fleet: the disks of its hosts, its keys."""
     return STATE / fleet
+
+
+def memory_of(fleet: str) -> Path:
+    """The file that remembers a fleet: there before anything else of it, and gone after all else."""
+    return STATE / f"{fleet}.json"
 
 
 def fleets() -> list[str]:
     """The names of all fleets that this machine remembers."""
-    return sorted(file.parent.name for file in STATE.glob("*/state.json"))
+    return sorted(file.stem for file in STATE.glob("*.json"))
 
 
 @contextmanager
@@ -55,7 +60,7 @@ class State:
     @classmethod
     def load(cls, fleet: str) -> Self | None:
         """What is remembered of `fleet`; None if nothing is."""
-        file = folder_of(fleet) / "state.json"
+        file = memory_of(fleet)
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -70,11 +75,11 @@ class State:
 
     def save(self) -> None:
         """Write it, whole or not at all."""
-        folder = folder_of(self.fleet)
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        new = folder / "state.json.new"
+        file = memory_of(self.fleet)
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        new = file.with_suffix(".new")
         with new.open("w", encoding="utf-8") as stream:
             json.dump(asdict(self), stream, indent=1)
             stream.flush()
             os.fsync(stream.fileno())
-        new.rename(folder / "state.json")
+        new.rename(file)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 from uuid import NAMESPACE_URL, uuid5
 
 import yaml
@@ -23,7 +23,12 @@ from tests.brokers.certificates import Authority
 from tests.brokers.observers import project as observed
 from tests.brokers.rabbitmq import RabbitMQ, until
 from tests.brokers.redis import Redis
+from tests.project.probe import add_probe, remove_shop
 from tests.project.running import Project
+from tests.template.rendering import cookiecutter, generated
+
+if TYPE_CHECKING:
+    from tests.brokers.cluster import Cluster
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 BEATS: Final = {"b1": "10.50.0.21", "b2": "10.50.0.22"}
@@ -45,6 +50,13 @@ Restart=always
 RestartSec=1
 [Install]
 WantedBy=multi-user.target
+"""
+
+SERVER: Final = """\
+listen_addresses = '*'
+ssl = on
+ssl_cert_file = '/etc/postgresql/tls/certificate.pem'
+ssl_key_file = '/etc/postgresql/tls/key.pem'
 """
 
 #: What a client of the database must be, in place of Debian's own lines.
@@ -86,6 +98,12 @@ class RabbitBeside(RabbitMQ):
         """In the order of the clients' URLs."""
         return [host for host in self.fleet.hosts.values() if "rabbitmq" in host.groups]
 
+    def placed(self) -> Authority:
+        """Have the role's files on its hosts; whose certificates they are."""
+        authority = Authority()
+        self.place(authority)
+        return authority
+
 
 class RedisBeside(Redis):
     """The same for Redis."""
@@ -94,6 +112,11 @@ class RedisBeside(Redis):
     def hosts(self) -> Sequence[Host]:
         """In the order of the Sentinels in the clients' URL."""
         return [host for host in self.fleet.hosts.values() if "redis" in host.groups]
+
+    def placed(self) -> Authority:
+        """Have the role's files on its hosts; whose certificates they are."""
+        self.place()
+        return self.authority
 
 
 class Ground:
@@ -114,8 +137,6 @@ class Ground:
         file = folder / "inventory.yml"
         file.write_text(yaml.safe_dump(groups, sort_keys=False), encoding="utf-8")
         self.fleet = self.cluster.fleet = Fleet(name, Inventory.read(file))
-        self._authority = Authority()
-        self._links: dict[str, str] = {}
 
     @property
     def beats(self) -> list[Host]:
@@ -127,7 +148,7 @@ class Ground:
         """The host of the database."""
         return self.fleet["db"]
 
-    def __enter__(self) -> "Ground":
+    def __enter__(self) -> Self:
         """Everything runs, and ticks."""
         self.fleet.down()
         self.fleet.up()
@@ -199,40 +220,48 @@ class Ground:
         return f"postgres://observed:{PASSWORD}@db:5432/observed"
 
     def _set_up(self) -> None:
-        self.cluster.place(self._authority)
-        self._set_up_database()
+        authority = self.cluster.placed()
+        self._set_up_database(authority)
         self.cluster.start()
-        observed.declare(self.project, self.cluster)
+        observed.declare(self.project, cast("Cluster", self.cluster))
         self.run("manage.py", "migrate", "-v", "0")
         entry = f"from workers.beat.models import Entry; Entry(name='{ENTRY}', task='{TASK}', every=1).save()"
         self.run("manage.py", "shell", "-v", "0", "-c", entry)
         for host in self.beats:
-            self._set_up_beat(host)
+            self._set_up_beat(host, authority)
         self.wait_for_both()
 
-    def _set_up_database(self) -> None:
+    def _set_up_database(self, authority: Authority) -> None:
         host = self.database
         [main] = host.run("sh", "-c", "ls -d /etc/postgresql/*/main").stdout.split()
-        shown = self._authority.issue("db", host.address)
+        shown = authority.issue("db", host.address)
         host.write("/etc/postgresql/tls/certificate.pem", shown.certificate, owner="postgres:postgres")
         host.write("/etc/postgresql/tls/key.pem", shown.key, mode=0o600, owner="postgres:postgres")
-        tls = "ssl = on\nssl_cert_file = '/etc/postgresql/tls/certificate.pem'\nssl_key_file = '/etc/postgresql/tls/key.pem'\n"
-        host.write(f"{main}/conf.d/rehearsal.conf", f"listen_addresses = '*'\n{tls}", owner="postgres:postgres")
+        host.write(f"{main}/conf.d/rehearsal.conf", SERVER, owner="postgres:postgres")
         host.write(f"{main}/pg_hba.conf", ACCESS, mode=0o640, owner="postgres:postgres")
         host.run("systemctl", "enable", "--now", "postgresql", timeout=60)
         for statement in (f"CREATE USER observed PASSWORD '{PASSWORD}'", "CREATE DATABASE observed OWNER observed"):
             host.run("runuser", "-u", "postgres", "--", "psql", "-Xqc", statement)
 
-    def _set_up_beat(self, host: Host) -> None:
+    def _set_up_beat(self, host: Host, authority: Authority) -> None:
         variables = observed.environment(
             self.project, {**self.cluster.links("web"), "DATABASE_URL": self._database_url}
         )
         own = {"PYTHONPATH": "/srv/site", "DATA_DIR": "/srv/app", "HOME": "/root", "TLS_CA_FILE": "/etc/beat/ca.pem"}
         given = {name: value for name, value in variables.items() if name != "PATH"} | own
         host.write("/etc/beat/environment", "".join(f'{name}="{value}"\n' for name, value in given.items()), mode=0o600)
-        host.write("/etc/beat/ca.pem", self._authority.pem)
+        host.write("/etc/beat/ca.pem", authority.pem)
         host.write("/etc/systemd/system/beat.service", UNIT)
         host.run("systemctl", "enable", "--now", "beat", timeout=60)
+
+
+def make(folder: Path) -> Project:
+    """Render the template as it is now: the project that the clusters are set up for, with nothing of these tests."""
+    answers = {"project_name": observed.NAME, "project_slug": observed.NAME, "init_git": "no"}
+    root = generated(cookiecutter(ROOT, folder, answers), folder)
+    remove_shop(root)
+    add_probe(root)
+    return Project(root, observed.python())
 
 
 def sent(ticks: Sequence[Tick]) -> list[float]:

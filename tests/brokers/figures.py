@@ -61,6 +61,15 @@ class Figures:
         return (self.publish, self.consume, self.late, self.worker_start, self.producer_start)
 
 
+def successes(events: Sequence[Event], observer: str, kind: str | None = None) -> list[float]:
+    """When `observer` succeeded, with tasks of one kind or of all."""
+    return [
+        event.at
+        for event in events
+        if event.by == observer and event.what in ("sent", "run") and (kind is None or event.kind == kind)
+    ]
+
+
 def longest_gap(moments: Sequence[float], window: Window, interval: float) -> Stall:
     """The longest time within `window` without a success, less the regular `interval` between two.
 
@@ -89,12 +98,16 @@ def _late(due: float, started: float, window: Window) -> Stall:
     return Stall(overdue, stuck=overdue > CUT_SHORT)
 
 
-def start(executed: float, moments: Sequence[float], window: Window) -> Stall:
-    """From exec to the first success; `stuck` where the window ended without one."""
-    first = min(moments, default=window.ended)
-    if first >= window.ended:
-        return Stall(window.ended - executed, stuck=True)
-    return Stall(first - executed)
+def start(events: Sequence[Event], observer: str, executed: float, window: Window) -> Stall:
+    """How long an observer took to its first success; `stuck` where it has had none, and then to the window's end.
+
+    From when its program was loaded: reading libraries takes two seconds of a core, more on a busy machine, the same
+    with and without a fault. One that never got so far is looked at from its exec.
+    """
+    loaded = min((event.at for event in events if event.by == observer and event.what == "up"), default=executed)
+    if moments := successes(events, observer):
+        return Stall(min(moments) - loaded)
+    return Stall(window.ended - loaded, stuck=True)
 
 
 def beyond(stall: Stall, usual: float) -> Stall:

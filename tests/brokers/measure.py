@@ -10,36 +10,42 @@ from typing import Final
 from tests.brokers import figures
 from tests.brokers.cluster import Cluster
 from tests.brokers.faults import Fault, Target
-from tests.brokers.figures import Figures, Window
-from tests.brokers.observers import project as observed
+from tests.brokers.figures import Figures, Stall, Window
 from tests.brokers.observers.events import Event
 from tests.brokers.observers.processes import Observers
+from tests.brokers.observers.project import MAIN, SIDE
+from tests.brokers.sides import RATE, Side
 from tests.project.running import Project
 from tests.template.rendering import ROOT
 
-#: Tasks a second of the producer that is watched, and of one that is started during the fault.
-RATE, LATE_RATE = 20, 5
-#: And of one that floods: slow enough for two cores to run what comes due, so that only the fault makes it late.
-FLOOD_RATE: Final = 150
 #: Seconds within which clients must work without a fault.
 START_WITHIN: Final = 60
 #: Seconds after a fault within which confirmed messages must have run; nothing is promised of stock's.
 DRAIN_WITHIN: Final = {"ours": 30, "stock": 15}
+#: Seconds between two looks at what observers wrote: reading it costs the clients a bit of a core.
+POLL: Final = 0.3
 #: Seconds of calm before the strike.
-CALM = 2
+CALM: Final = 2
 #: Seconds after the strike when a worker and a producer of each side are started: before anybody has noticed, and while
 #: a node is known to be dead. Never those of both sides at a time: a start keeps a core busy for two seconds.
 WAVES: Final = {"ours": (0.0, 9.0), "stock": (4.0, 13.0)}
+
+#: Linux keeps account of it, unless it was built or started without.
+PRESSURE: Final = Path("/proc/pressure/cpu")
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one run of a row gave; `stock` is None where it was not asked for."""
+    """What one run of a row gave; `stock` is None where it was not asked for.
+
+    `pressure` is the share of the time in which something waited for a core: clients also stall where that is high.
+    """
 
     ours: Figures
-    stock: Figures | None = None
+    stock: Figures | None
+    pressure: float
 
 
 @dataclass(frozen=True)
@@ -51,48 +57,6 @@ class Ground:
     folder: Path
     stock: bool = True
     say: Say = print
-
-
-@dataclass
-class Side:
-    """Our clients, or stock Celery's."""
-
-    name: str
-    observers: Observers
-    project: Project
-    cluster: Cluster
-
-    def start_producer(self, name: str, rate: int, *options: str) -> None:
-        """Start one that sends `rate` tasks a second."""
-        command = ("-m", "tests.brokers.observers.publish", self.name, str(rate), *options)
-        self._start(name, "web", command)
-
-    def start_worker(self, name: str, group: str) -> None:
-        """Start one that consumes the queue of `group`."""
-        node = f"{group}@{name}"
-        ours = ("-m", "workers", "run", group, "--", "-n", node)
-        queue = observed.STOCK_QUEUES[group]
-        stock = ("-m", "celery", "-A", "tests.brokers.stock", "worker", "-Q", queue, "-n", node, "--loglevel", "INFO")
-        self._start(name, "worker", ours if self.name == "ours" else stock)
-
-    def start_wave(self, number: int) -> None:
-        """A worker and a producer that find the brokers as they are now."""
-        self.start_producer(f"producer-{number}", LATE_RATE, "alone")
-        self.start_worker(f"started-{number}", observed.SIDE)
-
-    def started(self, number: int) -> bool:
-        """Whether both of a wave have had a success."""
-        return all(self.successes(f"{kind}-{number}") for kind in ("producer", "started"))
-
-    def successes(self, observer: str, kind: str | None = None) -> list[float]:
-        """When `observer` succeeded, with tasks of one kind or of all."""
-        return successes(self.observers.seen(), observer, kind)
-
-    def _start(self, name: str, role: str, command: Sequence[str]) -> None:
-        stock = self.name == "stock"
-        links = self.cluster.links("stock" if stock else "web" if role == "web" else "worker")
-        variables = observed.environment(self.project, links)
-        self.observers.start(name, [str(self.project.python), *command], variables)
 
 
 @dataclass(frozen=True)
@@ -109,27 +73,27 @@ def measure(ground: Ground, fault: Fault, target: Target, run: str) -> Outcome:
 
     Raises TimeoutError where clients do not work before the fault, or the cluster does not recover after it.
     """
-    cluster = ground.cluster
-    cluster.wait_healthy()
-    cluster.clear()
-    _aim(cluster, target)
+    ground.cluster.wait_healthy()
+    ground.cluster.clear()
+    _aim(ground.cluster, target)
     with ExitStack() as stack:
         names = ("ours", "stock") if ground.stock else ("ours",)
         sides = [stack.enter_context(_side(name, ground, run)) for name in names]
         ground.say("starting")
-        _start_and_wait(sides)
+        _start(sides)
         # Queues that stock's worker has just declared may be led by another host; once they are there, all stay.
-        if _aim(cluster, target):
-            _wait_for_all(sides, lambda side: _flows(side, since=time.monotonic() - 1), "clients after the move")
+        if _aim(ground.cluster, target):
+            _wait_for_all(sides, lambda side: side.flows(since=time.monotonic() - 1), "clients after the move")
         if fault.countdowns:
-            for side in sides:
-                side.start_producer("producer-countdowns", FLOOD_RATE, str(fault.countdowns))
-            _wait_for_all(sides, lambda side: bool(side.successes("producer-countdowns")), "the first long countdown")
+            _start_floods(sides, fault.countdowns)
         time.sleep(CALM)
+        waited = _waited_for_cores()
         window = _strike(ground, fault, sides)
+        pressure = (_waited_for_cores() - waited) / window.seconds
         ground.say("draining")
         _drain(sides)
-        return Outcome(*(_figures(side, window) for side in sides))
+        ours, *stock = (_figures(side, window) for side in sides)
+        return Outcome(ours, next(iter(stock), None), pressure)
 
 
 @contextmanager
@@ -137,22 +101,6 @@ def _side(name: str, ground: Ground, run: str) -> Iterator[Side]:
     cwd = ground.project.root if name == "ours" else ROOT
     with Observers(ground.folder / run / name, cwd, ground.cluster.fleet.command) as observers:
         yield Side(name, observers, ground.project, ground.cluster)
-
-
-def _start_and_wait(sides: Sequence[Side]) -> None:
-    """The clients that are watched, then a first wave without a fault: what its starts take is usual."""
-    for side in sides:
-        side.start_worker("worker", observed.MAIN)
-    # Stock's worker declares what holds tasks with a countdown: one that is sent earlier would stick there for minutes.
-    _wait_for_all(sides, lambda side: side.observers.running["worker"].says(" ready."), "the workers")
-    for side in sides:
-        side.start_producer("producer", RATE)
-    _wait_for_all(sides, lambda side: bool(side.successes("worker")), "the first task")
-    for side in sides:
-        side.start_wave(0)
-        _wait_for_all([side], lambda side: side.started(0), "a worker and a producer started without a fault")
-        side.observers.running["producer-0"].kill()
-    _wait_for_all(sides, lambda side: bool(side.successes("worker", "eta")), "the first task with a countdown")
 
 
 def _aim(cluster: Cluster, target: Target) -> bool:
@@ -165,6 +113,28 @@ def _aim(cluster: Cluster, target: Target) -> bool:
     if (found := cluster.leader()).name != aimed.name:
         raise TimeoutError(f"{aimed.name} was to lead, but {found.name} does")
     return True
+
+
+def _start(sides: Sequence[Side]) -> None:
+    """The clients that are watched, then a first wave without a fault: what its starts take is usual."""
+    for side in sides:
+        side.start_worker("worker", MAIN)
+    # Stock's worker declares what holds tasks with a countdown: one that is sent earlier would stick there for minutes.
+    _wait_for_all(sides, lambda side: side.observers.running["worker"].says(" ready."), "the workers")
+    for side in sides:
+        side.start_producer("producer")
+    _wait_for_all(sides, lambda side: bool(side.successes("worker")), "the first task")
+    for side in sides:
+        side.start_wave(0)
+        _wait_for_all([side], lambda side: side.started(0), "a worker and a producer started without a fault")
+        side.observers.running["producer-0"].kill()
+    _wait_for_all(sides, lambda side: bool(side.successes("worker", "eta")), "the first task with a countdown")
+
+
+def _start_floods(sides: Sequence[Side], count: int) -> None:
+    for side in sides:
+        side.start_flood(count)
+    _wait_for_all(sides, lambda side: bool(side.successes("producer-flood")), "the first of many countdowns")
 
 
 def _strike(ground: Ground, fault: Fault, sides: Sequence[Side]) -> Window:
@@ -200,69 +170,57 @@ def _start_waves(waves: Sequence[Wave], began: float) -> None:
 
 
 def _drain(sides: Sequence[Side]) -> None:
-    """Send no more, and let what was confirmed be run; stock's workers may be stuck, so it gets fresh ones.
-
-    What has not run by then counts as lost.
-    """
+    """Let what was confirmed be run; stock's workers may be stuck, so it gets fresh ones. What has not run is lost."""
     for side in sides:
-        for name, observer in side.observers.running.items():
-            if name.startswith("producer"):
-                observer.kill()
+        side.end_producers()
     for side in sides:
-        if side.name == "stock" and figures.lost(side.observers.seen()):
-            side.start_worker("drain-main", observed.MAIN)
-            side.start_worker("drain-side", observed.SIDE)
+        if side.name == "stock" and side.unfinished():
+            side.start_worker("drain-main", MAIN)
+            side.start_worker("drain-side", SIDE)
         deadline = time.monotonic() + DRAIN_WITHIN[side.name]
-        while time.monotonic() < deadline and figures.lost(side.observers.seen()):
-            time.sleep(0.2)
+        while time.monotonic() < deadline and side.unfinished():
+            time.sleep(POLL)
 
 
 def _figures(side: Side, window: Window) -> Figures:
     events = side.observers.seen()
-    usual = {kind: _start(side, events, f"{kind}-0", window).seconds for kind in ("producer", "started")}
     return Figures(
-        publish=figures.longest_gap(successes(events, "producer", "now"), window, 1 / RATE),
-        consume=figures.longest_gap(successes(events, "worker", "now"), window, 1 / RATE),
+        publish=figures.longest_gap(figures.successes(events, "producer", "now"), window, 1 / RATE),
+        consume=figures.longest_gap(figures.successes(events, "worker", "now"), window, 1 / RATE),
         late=figures.lateness(events, window),
-        worker_start=_slowest(side, events, "started", usual["started"], window),
-        producer_start=_slowest(side, events, "producer", usual["producer"], window),
+        worker_start=_start_added(side, events, "worker", window),
+        producer_start=_start_added(side, events, "producer", window),
         lost=len(figures.lost(events)),
         twice=figures.twice(events),
         failed=sum(event.what == "failed" and window.holds(event.at) for event in events),
     )
 
 
-def _slowest(side: Side, events: Sequence[Event], kind: str, usual: float, window: Window) -> figures.Stall:
-    names = (f"{kind}-{number}" for number in range(1, len(WAVES[side.name]) + 1))
-    starts = [_start(side, events, name, window) for name in names if name in side.observers.running]
-    return figures.beyond(max(starts), usual)
+def _start_added(side: Side, events: Sequence[Event], kind: str, window: Window) -> Stall:
+    """What the fault added to the slowest start, compared with the one before it."""
+    usual, *during = (
+        figures.start(events, name, observer.executed, window)
+        for name, observer in side.observers.running.items()
+        if name.startswith(f"{kind}-") and name != "producer-flood"
+    )
+    return figures.beyond(max(during), usual.seconds)
 
 
-def _start(side: Side, events: Sequence[Event], observer: str, window: Window) -> figures.Stall:
-    return figures.start(side.observers.running[observer].executed, successes(events, observer), window)
-
-
-def _flows(side: Side, since: float) -> bool:
-    return all(max(side.successes(name, "now"), default=0) > since for name in ("worker", "producer"))
-
-
-def successes(events: Sequence[Event], observer: str, kind: str | None = None) -> list[float]:
-    """When `observer` succeeded, with tasks of one kind or of all."""
-    return [
-        event.at
-        for event in events
-        if event.by == observer and event.what != "failed" and (kind is None or event.kind == kind)
-    ]
+def _waited_for_cores() -> float:
+    """Seconds since the machine's start in which some process was ready and had no core; 0 if it does not say."""
+    with suppress(OSError):
+        return int(PRESSURE.read_text(encoding="ascii").splitlines()[0].rpartition("total=")[2]) / 1_000_000
+    return 0.0
 
 
 def _wait_for_all(sides: Sequence[Side], condition: Callable[[Side], bool], what: str) -> None:
     deadline = time.monotonic() + START_WITHIN
     while waiting := [side for side in sides if not condition(side)]:
         if time.monotonic() > deadline:
-            logs = "\n".join(side.observers.tails() for side in waiting)
             names = " and ".join(side.name for side in waiting)
+            logs = "\n".join(side.observers.tails() for side in waiting)
             raise TimeoutError(f"{names}: waited {START_WITHIN} s in vain for {what}\n{logs}")
-        time.sleep(0.1)
+        time.sleep(POLL)
 
 
 def _sleep_until(moment: float) -> None:

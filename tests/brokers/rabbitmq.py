@@ -105,7 +105,9 @@ class RabbitMQ:
 
     def start(self) -> None:
         """Start all nodes at once; they find each other."""
-        self._each(lambda host: host.run("systemctl", "enable", "--now", self.unit, timeout=120))
+        units: list[str] = Role("rabbitmq").variables(self.variables(self.hosts[0]))["rabbitmq_units"]
+        self._each(lambda host: host.run("systemctl", "daemon-reload"))
+        self._each(lambda host: host.run("systemctl", "enable", "--now", *units, timeout=120))
         self.wait_healthy()
         definitions = {
             "vhosts": [{"name": STOCK}],

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import quote
@@ -11,7 +11,8 @@ from urllib.parse import quote
 from rehearsal import Fleet, Inventory
 from rehearsal.host import Host
 from tests.brokers import certificates
-from tests.brokers.certificates import Authority
+from tests.brokers.certificates import Authority, Certificate
+from tests.brokers.cluster import Host as AnyHost
 from tests.brokers.cluster import Role as ClientRole
 from tests.brokers.roles import Role
 
@@ -38,6 +39,7 @@ class Redis:
         """Name it; `settings` override the role's defaults."""
         self.settings: dict[str, Any] = {}
         self.flavour = flavour
+        self.authority = Authority()  # of no use for a cluster that was up before: that one's key is gone
         self.unit = f"{flavour}-server@broker"
         hosts = "".join(f"    {host}: {{ansible_host: {address}}}\n" for host, address in ADDRESSES.items())
         file = ROOT / f"build/brokers/{name}/inventory.yml"
@@ -64,7 +66,7 @@ class Redis:
             self.ca_file.write_text(self.hosts[0].read(f"/etc/{self.flavour}/tls/ca.pem"), encoding="utf-8")
             self.wait_healthy()
             return False
-        self.place(Authority())
+        self.place()
         self.start()
         return True
 
@@ -86,21 +88,36 @@ class Redis:
             **self.settings,
         }
 
-    def place(self, authority: Authority) -> None:
-        """Write every file of the roles `certificates` and `redis`."""
-        self.ca_file.write_text(authority.pem, encoding="utf-8")
-        self._each(partial(self._place, authority=authority))
+    def place(self) -> None:
+        """Write every file of the roles `certificates` and `redis`, the certificates by a new authority."""
+        self.authority = Authority()
+        self.ca_file.write_text(self.authority.pem, encoding="utf-8")
+        self._each(self._place)
 
-    def _place(self, host: Host, authority: Authority) -> None:
-        variables = self.variables(host)
-        for file in certificates.files(self.flavour, variables, authority):
-            host.write(file.path, file.text, mode=file.mode, owner=file.owner)
+    def _place(self, host: Host) -> None:
+        self._write_certificate(host)
         self.configure(host)
+
+    def certify(self, host: Host, own: Certificate | None = None) -> None:
+        """Give a host another certificate, one as the role describes it by default, and its Sentinel notice of it."""
+        self._write_certificate(host, own)
+        host.run("systemctl", "restart", f"{self.flavour}-sentinel")
+
+    def _write_certificate(self, host: Host, own: Certificate | None = None) -> None:
+        for file in certificates.files(self.flavour, self.variables(host), self.authority, own):
+            host.write(file.path, file.text, mode=file.mode, owner=file.owner)
 
     def configure(self, host: Host) -> None:
         """Write the files of the role `redis` on a host."""
         for file in Role("redis").files(self.variables(host)):
             host.write(file.path, file.text, mode=file.mode, owner=file.owner)
+
+    def kept(self, host: Host) -> dict[str, list[str]]:
+        """By process: what it decided itself and keeps in its own file. Its epochs go up with time, and are left out."""
+        folder = f"/var/lib/{self.flavour}"
+        own = {name: host.read(f"{folder}/{name}/own.conf").splitlines() for name in (*self._uses, "sentinel")}
+        mine = ("replicaof ", "sentinel monitor ", "sentinel myid ", "sentinel known-")
+        return {name: sorted(line for line in lines if line.startswith(mine)) for name, lines in own.items()}
 
     def start(self) -> None:
         """Start the servers, then the Sentinels: these find the replicas with their first question."""
@@ -128,21 +145,24 @@ class Redis:
             raise LookupError(f"not one host is primary of {', '.join(self._uses)}")
         return leading[0]
 
-    def lead(self, host: Host) -> None:
+    def lead(self, host: AnyHost) -> None:
         """Have every use failed over to `host`, which must be healthy."""
-        following = [use for use in self._uses if self.role(host, use) != "master"]
+        wanted = self.fleet[host.name]
         self._ask_often(milliseconds=500)
-        for use in following:  # Sentinels prefer the replica with the lowest priority
-            for each in self.hosts:
-                self.cli(each, use, "config", "set", "replica-priority", "1" if each is host else "100")
-        for use in following:
-            until(lambda use=use: self._priority(host, use) == "1", f"{use}: the Sentinels' notice of the priority")
-            until(lambda use=use: self._fail_over(use), f"{use}: a fail-over that Sentinel agrees to")
-        for use in following:
-            until(lambda use=use: self.role(host, use) == "master", f"{use}: {host.name} as primary")
-            self._each(lambda each, use=use: self.cli(each, use, "config", "set", "replica-priority", "100"))
+        for use in self._uses:
+            if self.role(wanted, use) != "master":
+                self._lead(wanted, use)
         self.wait_healthy()
         self._ask_often(milliseconds=10_000)
+
+    def _lead(self, host: Host, use: str) -> None:
+        for each in self.hosts:  # Sentinels prefer the replica with the lowest priority
+            self.cli(each, use, "config", "set", "replica-priority", "1" if each is host else "100")
+        until(lambda: self._priority(host, use) == "1", f"{use}: the Sentinels' notice of the priority")
+        until(lambda: self._fail_over(use), f"{use}: a fail-over that Sentinel agrees to")
+        until(lambda: self.role(host, use) == "master", f"{use}: {host.name} as primary")
+        for each in self.hosts:
+            self.cli(each, use, "config", "set", "replica-priority", "100")
 
     def _ask_often(self, milliseconds: int) -> None:
         """How often Sentinels ask servers about themselves: every ten seconds, unless somebody is in a hurry."""

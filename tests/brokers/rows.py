@@ -27,6 +27,7 @@ class Row:
     versions: str = ""
     ours: Sequence[Figures] = ()
     stock: Sequence[Figures] = ()
+    pressure: Sequence[float] = ()
     problem: str = ""
 
     @property

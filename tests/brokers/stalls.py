@@ -66,7 +66,12 @@ def run_row(row: Row, ground: Ground, runs: int = 1) -> Row:
             outcome = measure(ground, FAULTS[row.fault], row.target, f"{'-'.join(row.key)}/{number}")
         except (TimeoutError, LookupError) as error:
             return replace(row, problem=str(error))
-        row = replace(row, ours=[*row.ours, outcome.ours], stock=[*row.stock, *filter(None, [outcome.stock])])
+        row = replace(
+            row,
+            ours=[*row.ours, outcome.ours],
+            stock=[*row.stock, *filter(None, [outcome.stock])],
+            pressure=[*row.pressure, outcome.pressure],
+        )
     return row
 
 
@@ -96,13 +101,13 @@ def _measure_one(row: Row, ground: Ground, options: argparse.Namespace) -> Row:
         measured = run_row(row, watched, options.runs)
     rows.save(options.rows, [measured])
     verdict = "; ".join(miss.partition("\n")[0] for miss in measured.misses()) or "met"
-    console.print(f"{time.monotonic() - began:4.0f} s  {name}: {verdict}")
+    busy = f" (processes waited for a core {max(measured.pressure, default=0):.0%} of the time)"
+    console.print(f"{time.monotonic() - began:4.0f} s  {name}: {verdict}{busy}")
     return measured
 
 
 def main(given: Sequence[str]) -> int:
     """Measure what was asked for, print the table, keep the rows."""
-    interrupt_on_signals()
     options = arguments(given)
     faults = [FAULTS[name] for name in options.fault or FAULTS]
     chosen = rows.wanted(options.broker or BROKERS, faults, options.target or rows.TARGETS)
@@ -121,4 +126,5 @@ def main(given: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    interrupt_on_signals()
     sys.exit(main(sys.argv[1:]))

@@ -13,7 +13,7 @@ import ssl
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from celery import Celery
+from celery import Celery, signals
 from kombu import Exchange, Queue
 
 from tests.brokers.observers.events import record
@@ -54,6 +54,12 @@ def redis() -> dict[str, Any]:
 
 app = Celery("stock", broker=URL)
 app.conf.update(rabbitmq() if URL.startswith("amqp") else redis())
+
+
+@signals.celeryd_after_setup.connect(weak=False)
+def loaded(**_: object) -> None:
+    """Write down that the worker is about to connect."""
+    record("up")
 
 
 @app.task(ignore_result=True)

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from rich import box
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from tests.brokers.faults import FAULTS
 from tests.brokers.figures import Figures
 from tests.brokers.rows import COUNTS, STALLS, Row, above, shown
 
@@ -26,9 +28,9 @@ FAULT_NAMES: Final = {
     "kill": "process killed",
     "power-loss": "host's power lost",
     "link-cut": "link cut 30 s",
-    "peers-only": "cut from its peers only",
+    "peers-only": "cut from peers only",
     "blip": "link cut 1.5 s",
-    "countdowns": "2,000 countdowns wait, power lost",
+    "countdowns": "2,000 countdowns, power lost",
     "rolling": "rolling restart",
     "all-nodes": "power of all lost",
 }
@@ -41,24 +43,31 @@ TARGET_NAMES: Final = {
 def title(row: Row) -> str:
     """What happened to whom."""
     fault = FAULT_NAMES[row.fault]
-    if row.target == "all":
+    if len(FAULTS[row.fault].targets) == 1:
         return fault
     return f"{fault}, {TARGET_NAMES[row.broker][row.target]}"
 
 
-def terminal(rows: Sequence[Row], bound: float | None = None) -> Table:
-    """Two lines a row: ours beside its goal (or `bound`), stock Celery's below."""
-    table = Table(box=box.SIMPLE_HEAD, title="Stalls in seconds; starts: what the fault added", title_justify="left")
-    for heading in ("broker, fault", "client", *HEADINGS.values(), "goal", "verdict"):
-        table.add_column(heading, justify="left" if heading in ("broker, fault", "client", "verdict") else "right")
+def terminal(rows: Sequence[Row], bound: float | None = None) -> Group:
+    """A table a broker, for 120 columns: a fault, ours beside its goal (or `bound`), and stock Celery's below."""
+    groups = ([row for row in rows if row.broker == broker] for broker in BROKERS)
+    return Group(*(_one_broker(group, bound) for group in groups if group))
+
+
+def _one_broker(rows: Sequence[Row], bound: float | None) -> Table:
+    caption = "Seconds; a start's are beyond those of one without a fault. Red: above the goal, or lost."
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, caption=caption, caption_justify="left")
+    table.add_column(BROKERS[rows[0].broker], no_wrap=True)
+    for heading in (*HEADINGS.values(), "goal"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
     for row in rows:
         goal = row.goal if bound is None else bound
-        misses = row.misses(bound)
-        verdict = Text("missed", "bold red") if misses else Text("met", "green")
-        name = Text.assemble(f"{BROKERS[row.broker]}: ", (title(row), "bold"))
-        table.add_row(name, "ours", *_marked(row, goal), f"{goal:.0f}", verdict)
+        verdict = Text("missed", "bold red") if row.misses(bound) else Text("met", "green")
+        table.add_row(Text(title(row), "bold"))
+        table.add_row("  ours", *_marked(row, goal), f"{goal:.0f}", verdict)
         if row.stock:
-            table.add_row("", Text("stock", "dim"), *(Text(text, "dim") for text in _plain(row.stock)), "", "")
+            table.add_row(Text("  stock", "dim"), *(Text(text, "dim") for text in _plain(row.stock)))
     return table
 
 

@@ -64,18 +64,18 @@ def test_a_task_that_was_due_outside_the_window_is_not_late_in_it() -> None:
     assert figures.lateness([event("sent", 50.0, "eta", due=60.0)], WINDOW) == Stall(0.0)
 
 
-def test_a_start_takes_from_exec_to_the_first_success() -> None:
+def test_a_start_takes_from_a_loaded_program_to_its_first_success() -> None:
     """And what it usually takes is not held against the fault."""
-    found = figures.start(101.0, [106.0, 107.0], WINDOW)
+    found = figures.start([event("up", 103.0), event("run", 108.0), event("run", 109.0)], "worker", 101.0, WINDOW)
     assert found == Stall(5.0)
     assert figures.beyond(found, usual=2.0) == Stall(3.0)
     assert figures.beyond(found, usual=9.0) == Stall(0.0)
 
 
-@pytest.mark.parametrize("moments", [[], [130.0]], ids=["never", "after the window"])
-def test_a_start_without_a_success_is_stuck(moments: list[float]) -> None:
-    """However long it took afterwards."""
-    assert figures.start(101.0, moments, WINDOW) == Stall(19.0, stuck=True)
+def test_a_start_without_a_success_is_stuck() -> None:
+    """To the end of the window, from its exec where it was not even loaded."""
+    assert figures.start([], "worker", 101.0, WINDOW) == Stall(19.0, stuck=True)
+    assert figures.start([event("up", 103.0)], "worker", 101.0, WINDOW) == Stall(17.0, stuck=True)
 
 
 def test_confirmed_and_never_run_is_lost_and_run_again_is_twice() -> None:

@@ -95,9 +95,10 @@ def test_without_a_fault_nothing_stalls(
     server: Loopback, project: Project, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """What the machine itself costs stays well below every goal."""
-    nothing = Fault("kill", lambda _cluster, _host: None, lambda _cluster, _host: None, 3, 1, goals(5, 5))
+    nothing = Fault("kill", lambda _cluster, _host: None, lambda _cluster, _host: None, 2, 10, goals(5, 5))
     outcome = measure(Ground(server, project, tmp_path_factory.mktemp("calm"), stock=False), nothing, "leader", "0")
     assert outcome.stock is None
+    assert 0 <= outcome.pressure <= 1
     assert row(outcome).misses(bound=2.0) == []
     assert (outcome.ours.lost, outcome.ours.twice, outcome.ours.failed) == (0, 0, 0)
 

@@ -28,6 +28,8 @@ def test_no_client_stalls_longer_than_the_bound(
     row: Row, observed: Project, request: pytest.FixtureRequest, measured_rows: list[Row], tmp_path: Path
 ) -> None:
     """Publishing, consuming, a countdown, a worker's start, a producer's start; RabbitMQ loses nothing it confirmed."""
-    measured = run_row(row, Ground(request.getfixturevalue(row.broker), observed, tmp_path))
+    beside_stock = row.fault == "power-loss"  # minutes are short; the whole table has stock's figures in every row
+    ground = Ground(request.getfixturevalue(row.broker), observed, tmp_path, stock=beside_stock)
+    measured = run_row(row, ground)
     measured_rows.append(measured)
     assert measured.misses(BOUND) == []

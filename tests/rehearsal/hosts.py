@@ -15,12 +15,16 @@ SCRIPT = Path(__file__).with_name("connection.py")
 PORT = 7
 #: Seconds within which something that must happen has happened, on a slow machine under load.
 PATIENCE = 30
-#: Answers with what it reads; a process beside it belongs to the same unit.
+#: Answers with what it reads; beside it is a process that would say so if it were asked to end.
 ECHO_UNIT = """\
 [Service]
-ExecStart=/bin/sh -c 'sleep infinity & exec python3 /usr/local/bin/echo.py'
+ExecStart=/bin/sh -c '/bin/sh /usr/local/bin/companion.sh & exec python3 /usr/local/bin/echo.py'
 [Install]
 WantedBy=multi-user.target
+"""
+COMPANION = """\
+trap 'touch /run/asked-to-end; exit' TERM
+while :; do sleep 0.1; done
 """
 ECHO = f"""\
 import socketserver
@@ -44,6 +48,7 @@ def inventory_of(folder: Path, **addresses: str) -> Inventory:
 def serve_echo(host: Host) -> None:
     """Have it answer on PORT from now on, after a boot as well."""
     host.write("/usr/local/bin/echo.py", ECHO)
+    host.write("/usr/local/bin/companion.sh", COMPANION)
     host.write("/etc/systemd/system/echo.service", ECHO_UNIT)
     host.run("systemctl", "enable", "--now", "echo.service")
     wait_for_echo(host)

@@ -17,7 +17,7 @@ def leavings(fleet: str) -> list[str]:
     found += {f"mount {line.split()[4]}" for line in filter(its, _mounts())}
     found += [f"control group {path.name}" for path in cgroups().glob(f"rehearsal.{fleet}*")]
     found += [f"process {pid}: {line}" for pid, line in _processes() if its(line)]
-    found += [f"folder {path}" for path in [folder_of(fleet)] if path.exists()]
+    found += [f"folder {path}" for path in folder_of(fleet).parent.glob(f"{fleet}*")]
     return sorted(found)
 
 

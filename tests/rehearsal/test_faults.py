@@ -54,14 +54,15 @@ def test_power_loss_keeps_the_disk(fleet: Fleet) -> None:
 
 
 def test_a_killed_unit_says_goodbye(fleet: Fleet) -> None:
-    """Kill ends every process of the unit, but the host's kernel closes connections and refuses new ones."""
+    """Kill ends every process of the unit without asking; the kernel closes connections and refuses new ones."""
     host = fleet["a"]
     with connection(fleet, host) as old:
         assert old.send() == "echoed"
         host.kill("echo.service")
         assert old.listen() == "ended"
     assert attempt(fleet, host) == "refused"
-    assert host.run("pgrep", "--full", "sleep infinity", check=False).stdout == ""
+    assert host.run("pgrep", "--full", "companion.sh", check=False).stdout == ""
+    assert host.run("ls", "/run/asked-to-end", check=False).returncode != 0
     assert host.run("systemctl", "is-active", "ssh.service").stdout == "active\n"
     host.run("systemctl", "start", "echo.service")
     wait_for_echo(host)

@@ -21,6 +21,7 @@ from rehearsal import Inventory
 
 def test_that_fails(fleets):
     with fleets("rt-plugin", Inventory.read(Path("inventory.yml"))) as fleet:
+        assert fleet["a"].run("ls", "/srv").stdout == ""
         fleet["a"].run("logger", "--tag", "witness", "what happened")
         fleet["a"].run("journalctl", "--sync")
         fleet["b"].power_off()
@@ -65,7 +66,7 @@ def test_a_run_that_was_killed_does_not_disturb_the_next(command: list[str], tmp
     assert fleet_cgroup("rt-plugin").exists()
     Fleet.remembered("rt-plugin")["a"].write("/srv/of_the_first_run", "")
     done = run(command, tmp_path, "test_that_fails")
-    assert "assert 1 == 0" in done.stdout
+    assert "assert 1 == 0" in done.stdout, done.stdout
     wait_for(lambda: leavings("rt-plugin") == [], "nothing to be left")
 
 

@@ -15,7 +15,7 @@ from rehearsal import Fleet, Host, RehearsalError
 from rehearsal.fixtures import Fleets
 from rehearsal.network import Network, exists
 from rehearsal.paths import PACKAGE, cgroups
-from rehearsal.state import State, folder_of
+from rehearsal.state import State, memory_of
 from tests.rehearsal.hosts import connection, inventory_of, reaching, wait_for
 from tests.rehearsal.leavings import interfaces, leavings
 from tests.rehearsal.programs import ENVIRONMENT, REHEARSAL, ROOT, output, rehearsal
@@ -42,7 +42,7 @@ def test_up_makes_whole_what_faults_have_broken(fleet: Fleet) -> None:
 
 def test_a_fleet_leaves_nothing(fleets: Fleets, tmp_path: Path) -> None:
     """After `down`, and after a second one, the machine is as it was; also when the block in between fails."""
-    before = interfaces()
+    before, of_nspawn = interfaces(), set(NSPAWN.rglob("*"))
     inventory = inventory_of(tmp_path, a="10.0.0.1")
     with suppress(ZeroDivisionError), fleets("rt-gone", inventory) as fleet:
         fleet["a"].run("systemd-run", "--unit=busy", "sleep", "infinity")
@@ -52,6 +52,7 @@ def test_a_fleet_leaves_nothing(fleets: Fleets, tmp_path: Path) -> None:
     Fleet("rt-gone", inventory).down()
     assert leavings("rt-gone") == []
     assert interfaces() == before
+    assert set(NSPAWN.rglob("*")) <= of_nspawn
 
 
 def test_fleets_with_the_same_addresses_never_meet(fleet: Fleet, fleets: Fleets, tmp_path: Path) -> None:
@@ -102,6 +103,8 @@ except socket.gaierror:
     sys.exit(3)
 """
 
+#: Where nspawn keeps locks and folders of the machines it runs.
+NSPAWN = Path("/run/systemd/nspawn")
 README = (PACKAGE / "README.md").read_text(encoding="utf-8")
 
 #: Moments at which `up` is killed: each becomes true in this order.
@@ -121,6 +124,26 @@ def test_an_up_that_is_killed_leaves_nothing_behind_after_down(moment: str, tmp_
     done = rehearsal("down", "--fleet", network.fleet)
     assert (done.returncode, done.stderr) == (0, "")
     wait_for(lambda: leavings(network.fleet) == [], "nothing to be left")
+
+
+@pytest.mark.parametrize("moment", ["hosts are gone", "namespaces are gone", "disks are gone"])
+def test_a_down_that_was_killed_can_be_repeated(moment: str, tmp_path: Path) -> None:
+    """What is left after a SIGKILL in the middle of `down` is still known to the next one."""
+    inventory = inventory_of(tmp_path, a="10.0.0.1", b="10.0.0.2")
+    fleet = Fleet("rt-killed", inventory)
+    fleet.up()
+    moments: dict[str, Callable[[], bool]] = {
+        "hosts are gone": lambda: not any(host.on for host in fleet.hosts.values()),
+        "namespaces are gone": lambda: not exists(fleet.network.control),
+        "disks are gone": lambda: not fleet["a"].folder.exists(),
+    }
+    with subprocess.Popen([*REHEARSAL, "down", "--fleet", fleet.name], cwd=ROOT, env=ENVIRONMENT) as process:
+        while not moments[moment]():
+            assert process.poll() is None, f"down ended before {moment}"
+        os.kill(process.pid, signal.SIGKILL)
+    done = rehearsal("down", "--fleet", fleet.name)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert leavings(fleet.name) == []
 
 
 def test_an_up_that_was_killed_can_be_repeated(fleets: Fleets, tmp_path: Path) -> None:
@@ -255,7 +278,7 @@ def test_names_that_would_not_do_are_refused(name: str, tmp_path: Path) -> None:
 def test_a_damaged_memory_says_what_to_do(fleets: Fleets, tmp_path: Path) -> None:
     """A state file that somebody edited is named, and what README.md says to do then leaves nothing."""
     with fleets("rt-damage", inventory_of(tmp_path, a="10.0.0.1")):
-        file = folder_of("rt-damage") / "state.json"
+        file = memory_of("rt-damage")
         file.write_text("{", encoding="utf-8")
         done = rehearsal("down", "--fleet", "rt-damage")
         commands = README.partition("## By hand")[2].split("```")[1]

@@ -17,7 +17,8 @@ from typing import Literal
 FILE_VARIABLE = "STALLS_EVENTS"
 NAME_VARIABLE = "STALLS_OBSERVER"
 
-What = Literal["sent", "failed", "run"]
+#: `up`: the program is loaded, and has not talked to a broker yet.
+What = Literal["up", "sent", "failed", "run"]
 #: Sent to be run at once, to be run at a time, and for a worker that is started during the fault.
 Kind = Literal["now", "eta", "side"]
 
@@ -35,7 +36,7 @@ class Event:
     why: str = ""
 
 
-def record(what: What, kind: Kind, identifier: str, due: float, why: str = "") -> None:
+def record(what: What, kind: Kind = "now", identifier: str = "", due: float = 0.0, why: str = "") -> None:
     """Write an event of this process; whole lines, also from several processes to one file."""
     event = Event(time.monotonic(), os.environ[NAME_VARIABLE], what, kind, identifier, due, why)
     os.write(_file(os.getpid()), f"{json.dumps(asdict(event))}\n".encode())

@@ -89,6 +89,7 @@ def mixed(send: Send, number: int) -> None:
 def main(side: str, rate: str, mode: str = "") -> None:
     """Send until ended, or until COUNT tasks are sent."""
     send = {"ours": ours, "stock": stock}[side]()
+    record("up")
     for number in beats(float(rate)):
         if not mode:
             mixed(send, number)

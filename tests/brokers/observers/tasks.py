@@ -3,9 +3,15 @@
 # mypy: ignore-errors
 # It runs in the generated project's environment, whose libraries the template's own has not.
 
-from celery import shared_task
+from celery import shared_task, signals
 
 from tests.brokers.observers.events import record
+
+
+@signals.celeryd_after_setup.connect(weak=False)
+def loaded(**_: object) -> None:
+    """Write down that the worker is about to connect."""
+    record("up")
 
 
 @shared_task

@@ -177,7 +177,7 @@ def test_patience_is_for_the_whole_outage() -> None:
             Patient(outage, 0.25).call_with_retry(fail, lambda _: None)
     assert len(tried) in (4, 5)  # one more for the second request
     outage.end()
-    assert not outage.outlasts(0.25)
+    assert not outage.outlasts(0.25, ConnectionError("again"))
 
 
 def test_a_ca_file_means_tls_to_sentinels_and_primary() -> None:

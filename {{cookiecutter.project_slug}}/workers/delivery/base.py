@@ -1,19 +1,30 @@
 """The base class of every task."""
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, ClassVar
 
+import structlog
+from amqp.exceptions import AMQPError, MessageNacked
 from celery import uuid
 from celery.contrib.django.task import DjangoTask
+from celery.exceptions import Reject
 from celery.result import AsyncResult
 from django.db import transaction
+from kombu.exceptions import OperationalError
 
 from workers.derive.task_options import soft_limit
 
 #: Seconds. RabbitMQ's native delayed delivery refuses less with a ValueError (trap 3).
 SHORTEST_COUNTDOWN = 1
+#: What a publish raises where the broker is at fault, and may be better later.
+UNREACHABLE = (OperationalError, AMQPError, MessageNacked, OSError)
+#: Seconds between attempts to send a retry, each of which tries every node for some seconds.
+PAUSE = 1.0
+
+logger = structlog.get_logger(__name__)
 
 
 class CountdownTooLongError(ValueError):
@@ -56,6 +67,25 @@ class Task(DjangoTask[Any, Any]):
         task_id = task_id or uuid()
         transaction.on_commit(partial(send, task_id=task_id))
         return self.AsyncResult(task_id)
+
+    def retry(self, *args: Any, **options: Any) -> Any:
+        """Retry as Celery does, but never lose the task where the retry cannot be sent.
+
+        Celery gives the task up then: the message is rejected, and gone where nothing takes dead letters. Here it goes
+        back to its queue and is run again. A task that was acknowledged early is in no queue any more, so it tries to
+        send until its time limit. An error that another attempt would not cure fails the task, which says so.
+        """
+        while True:
+            try:
+                return super().retry(*args, **options)
+            except Reject as refusal:
+                error: Exception = refusal.args[0]  # what sending it raised
+                if not isinstance(error, UNREACHABLE):
+                    raise error from None
+                if self.acks_late:
+                    raise Reject(error, requeue=True) from error
+                logger.warning("retry_not_sent", task=self.name, error=str(error), next_try=f"in {PAUSE:g} s")
+            time.sleep(PAUSE)
 
     def _bound_limits(self, options: dict[str, Any]) -> None:
         soft, hard = (options.get(limit) or getattr(self, limit) for limit in ("soft_time_limit", "time_limit"))

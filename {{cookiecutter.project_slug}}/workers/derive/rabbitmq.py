@@ -17,9 +17,9 @@ CONNECT_RETRIES_TIMEOUT: Final = 10
 #: How a publish that fails is tried again, over another node each time, until the queue has a new leader: 20 tries of
 #: half a second each where nodes refuse at once. Where they are silent each try takes the confirm time-out.
 PUBLISH_RETRY_POLICY: Final = {"max_retries": 20, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.5}
-#: What the kernel is told of each connection. A consumer sends nothing for minutes, so only probes tell it that the node
-#: is gone: the first after a second of silence, one a second, and the end when 1500 ms passed without an answer. What
-#: was sent and is not acknowledged ends the connection after the same time.
+#: What the kernel is told of each connection. A consumer sends nothing for minutes, so only probes tell it that the
+#: node is gone: the first after a second of silence, one a second, and the end when 1500 ms passed without an answer.
+#: What was sent and is not acknowledged ends the connection after the same time.
 SOCKET: Final = {
     socket.TCP_KEEPIDLE: 1,
     socket.TCP_KEEPINTVL: 1,

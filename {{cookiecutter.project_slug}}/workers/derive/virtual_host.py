@@ -82,7 +82,8 @@ def declared(topology: Topology) -> Declared:
     declare_native_delayed_delivery_exchanges_and_queues(recorder, "quorum")
     for queue in rabbitmq_queues(topology):
         name, key = queue.name, queue.routing_key
-        everything.queues += [Queue(name, queue.queue_arguments), Queue(dead_queue(name), {"x-queue-type": "quorum"})]
+        everything.queues.append(Queue(name, queue.queue_arguments or {}))
+        everything.queues.append(Queue(dead_queue(name), {"x-queue-type": "quorum"}))
         # `#.`: what comes out of a countdown carries 28 words of delay before the group's name.
         everything.bindings += [
             Binding(EXCHANGE, "queue", name, key),
@@ -99,9 +100,7 @@ def dead_queue(group: str) -> str:
 
 def _policies(topology: Topology) -> Iterator[Policy]:
     # Where a queue is missing its messages would be confirmed and dropped; the alternate exchange keeps them.
-    yield Policy(
-        "unroutable", f"^({EXCHANGE}|celery_delayed_.+)$", "exchanges", {"alternate-exchange": DEAD_EXCHANGE}
-    )
+    yield Policy("unroutable", f"^({EXCHANGE}|celery_delayed_.+)$", "exchanges", {"alternate-exchange": DEAD_EXCHANGE})
     longest = sum(group.max_length for group in topology.groups.values())
     yield Policy("delayed", r"^celery_delayed_[0-9]+$", "queues", {"max-length": longest})
     for name, group in topology.groups.items():
@@ -126,7 +125,7 @@ def _limits(name: str, group: Group) -> Arguments:
 
 
 def _each_once(everything: Declared) -> Declared:
-    """Kombu declares some exchanges twice, and binds each queue to `tasks` by two keys of which one covers the other."""
+    """Without the exchanges and bindings that kombu declares a second time."""
     exchanges = {exchange.name: exchange for exchange in everything.exchanges}
     return Declared(
         list(exchanges.values()), everything.queues, list(dict.fromkeys(everything.bindings)), everything.policies

@@ -36,7 +36,8 @@ class Consumer(consumer.Consumer):
             if not failures:
                 self.first_connection_attempt = False
                 return conn
-            logger.error("broker_refuses", variable="BROKER_URL", reason="; ".join(failures), next_try=f"in {pause:g} s")
+            told = "; ".join(dict.fromkeys(failures))
+            logger.error("broker_refuses", variable="BROKER_URL", reason=told, next_try=f"in {pause:g} s")
             rest(pause)
         raise AssertionError("the pauses never end")
 
@@ -58,7 +59,11 @@ def _tried(conn: Connection) -> list[str]:
     others = max(len(conn.alt) - 1, 0)
     try:
         conn.ensure_connection(note, max_retries=others, interval_start=0, interval_step=0, callback=maybe_shutdown)
-    except (OperationalError, *conn.connection_errors, *conn.channel_errors) as error:
+    except _errors(conn) as error:
         note(error, 0)
         return failures
     return []
+
+
+def _errors(conn: Any) -> tuple[type[Exception], ...]:
+    return (OperationalError, *conn.connection_errors, *conn.channel_errors)

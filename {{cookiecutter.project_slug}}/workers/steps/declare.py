@@ -17,8 +17,8 @@ logger = structlog.get_logger(__name__)
 class DeclareTopology(bootsteps.StartStopStep):
     """Takes the place of Celery's DelayedDelivery, which declares and binds what holds tasks with a countdown.
 
-    Celery's step opens a new connection to each broker URL, one after the other, while the worker answers nobody: with a
-    node dead that takes 17 s, or for ever. And it binds the queues of all groups where each worker declares its own
+    Celery's step opens a new connection to each broker URL, one after the other, while the worker answers nobody: with
+    a node dead that takes 17 s, or for ever. And it binds the queues of all groups where each worker declares its own
     only, so on a fresh virtual host it gives up (trap 1). Here RabbitMQ holds all that before any worker starts.
     """
 

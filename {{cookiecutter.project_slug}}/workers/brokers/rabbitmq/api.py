@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final
 from urllib.parse import SplitResult, quote, unquote
 
@@ -17,10 +19,17 @@ ANSWER_TIMEOUT: Final = 5.0
 
 PORTS: Final = {"http": 15672, "https": 15671}
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
+#: What is said to a login that is wrong. One that is right and may not do what it asks for is told another reason,
+#: under the same status.
+WRONG_LOGIN: Final = "Not_Authorized"
 
 
 class ApiError(Exception):
     """The API refused, or no node answered; the message says what to do."""
+
+
+class NotAllowedError(ApiError):
+    """The user may not do this."""
 
 
 class NobodyAnswersError(ApiError):
@@ -34,6 +43,8 @@ class Api:
     urls: Sequence[SplitResult]
     ca_file: Path | None
     answer_timeout: float = ANSWER_TIMEOUT
+    deadline: float = inf
+    """The moment, of time.monotonic, after which nobody is asked any more."""
     _session: requests.Session = field(default_factory=requests.Session)
 
     def get(self, *path: str, **query: str) -> Any:
@@ -57,7 +68,7 @@ class Api:
             try:
                 answer = self._ask_one(url, method, path, body, query)
             except requests.RequestException as error:
-                failures.append(f"{_node(url)} {reason(error)}")
+                failures.append(f"{node(url)} {reason(error)}")
                 continue
             self.urls = [url, *(other for other in self.urls if other is not url)]
             return _checked(answer, url, path)
@@ -71,13 +82,16 @@ class Api:
         body: dict[str, Any] | None,
         query: dict[str, str] | None,
     ) -> requests.Response:
+        left = self.deadline - monotonic()
+        if left <= 0:
+            raise requests.Timeout(TimeoutError())
         return self._session.request(
             method,
-            f"{url.scheme}://{_node(url)}/api/{'/'.join(quote(part, safe='') for part in path)}",
+            f"{url.scheme}://{node(url)}/api/{'/'.join(quote(part, safe='') for part in path)}",
             auth=(unquote(url.username or ""), unquote(url.password or "")),
             json=body,
             params=query,
-            timeout=(CONNECT_TIMEOUT, self.answer_timeout),
+            timeout=(min(CONNECT_TIMEOUT, left), min(self.answer_timeout, left)),
             verify=str(self.ca_file) if self.ca_file else True,
             allow_redirects=False,
         )
@@ -88,12 +102,13 @@ def _node(url: SplitResult) -> str:
 
 
 def _checked(answer: requests.Response, url: SplitResult, path: Sequence[str]) -> requests.Response:
-    if answer.status_code == UNAUTHORIZED:
-        raise ApiError(f"{_node(url)} refuses the user {url.username!r} or the password")
-    if answer.status_code == FORBIDDEN:
-        raise ApiError(f"{_node(url)} does not let the user {url.username!r} do this ({'/'.join(path)})")
+    if answer.status_code == UNAUTHORIZED and _told(answer) == WRONG_LOGIN:
+        raise ApiError(f"{node(url)} refuses the user {url.username!r} or the password")
+    if answer.status_code in (UNAUTHORIZED, FORBIDDEN):
+        what = f"{'/'.join(path)}: {_told(answer)}"
+        raise NotAllowedError(f"{node(url)} does not let the user {url.username!r} do this ({what})")
     if answer.status_code != NOT_FOUND and not answer.ok:
-        raise ApiError(f"{_node(url)} refuses {'/'.join(path)}: {_told(answer)}")
+        raise ApiError(f"{node(url)} refuses {'/'.join(path)}: {_told(answer)}")
     return answer
 
 

@@ -10,7 +10,7 @@ from workers.derive.broker import is_rabbitmq
 
 
 class Mailbox(pidbox.Mailbox):
-    """Gives each connection of a worker a queue of its own for remote control; commands go to all, by a fanout exchange.
+    """Gives each connection of a worker a queue of its own for remote control; a command goes to all of them.
 
     Celery names it after the worker alone. While the node that holds that queue is dead, or the broker still believes
     in the worker's old connection, nobody can declare it again, and the worker consumes nothing meanwhile (trap 5).

@@ -11,19 +11,59 @@ from workers.derive.virtual_host import POLICY_PRIORITY, Binding, Declared, Exch
 NOT_OURS: Final = ("amq.", "celery.pidbox", "reply.celery.pidbox", "celeryev")
 
 
+#: Where the API keeps things of each kind.
+PATHS: Final = {Exchange: "exchanges", Queue: "queues", Policy: "policies"}
+Done = Literal["created", "changed"]
+
+
 @dataclass(frozen=True)
 class Change:
     """Something that is missing or differs, and how to mend it."""
 
-    done: Literal["created", "changed"]
+    done: Done
     kind: str
     name: str
     details: str
     apply: Callable[[], None]
 
 
+@dataclass(frozen=True)
+class Conflict:
+    """Something that exists with other arguments, which RabbitMQ cannot change."""
+
+    kind: str
+    name: str
+    found: str
+    wanted: str
+    removal: str
+    """Where, or by which command, it is removed."""
+
+    @property
+    def message(self) -> str:
+        """What is wrong."""
+        return f"exists with {self.found}; wanted is {self.wanted}, which RabbitMQ cannot change"
+
+    @property
+    def cure(self) -> str:
+        """What to do, step by step."""
+        steps = f"stop what sends to it, let the workers empty it, remove it {self.removal}"
+        return f"{steps}, run `python -m workers brokers declare`"
+
+    def __str__(self) -> str:
+        return f"the {self.kind} {self.name} {self.message}. Nothing was changed: {self.cure}"
+
+
 class ConflictError(Exception):
-    """Something exists with other arguments, which RabbitMQ cannot change; one reason a line, nothing was changed."""
+    """Something exists with other arguments; one reason a line, nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Differences:
+    """How a virtual host differs from what it is to hold."""
+
+    changes: list[Change]
+    """In the order in which to make them."""
+    conflicts: list[Conflict]
 
 
 @dataclass(frozen=True)
@@ -35,16 +75,21 @@ class VirtualHost:
 
     def changes(self, wanted: Declared) -> list[Change]:
         """What has to be done, in the order in which to do it; raises ConflictError or ApiError."""
-        conflicts: list[str] = []
+        found = self.differences(wanted)
+        if found.conflicts:
+            raise ConflictError("\n".join(map(str, found.conflicts)))
+        return found.changes
+
+    def differences(self, wanted: Declared) -> Differences:
+        """What is missing or differs; raises ApiError."""
+        conflicts: list[Conflict] = []
         found = [
             *self._policies(wanted.policies),  # first: what is made is bounded from its first message on
             *self._exchanges(wanted.exchanges, conflicts),
             *self._queues(wanted.queues, conflicts),
             *self._bindings(wanted.bindings),
         ]
-        if conflicts:
-            raise ConflictError("\n".join(conflicts))
-        return found
+        return Differences(found, conflicts)
 
     def strangers(self, wanted: Declared) -> list[str]:
         """Queues that look like a group's and belong to none: of a group that is gone, with their messages."""
@@ -56,27 +101,27 @@ class VirtualHost:
             if name not in known and ".celery.pidbox" not in name and not name.startswith(NOT_OURS)
         ]
 
-    def _exchanges(self, wanted: list[Exchange], conflicts: list[str]) -> Iterator[Change]:
+    def _exchanges(self, wanted: list[Exchange], conflicts: list[Conflict]) -> Iterator[Change]:
         existing = self._listed("exchanges")
         for exchange in wanted:
             body = {"type": "topic", "durable": True}
             found = existing.get(exchange.name)
             if found is None:
-                yield self._made("exchange", exchange.name, "topic", ("exchanges", exchange.name), body)
+                yield self._made(exchange, "topic", body)
             elif any(found.get(key) != value for key, value in body.items()):
-                conflicts.append(_conflict("exchange", exchange.name, found["type"], "topic", "delete_exchange"))
+                conflicts.append(Conflict("exchange", exchange.name, found["type"], "topic", "on the management page"))
 
-    def _queues(self, wanted: list[Queue], conflicts: list[str]) -> Iterator[Change]:
+    def _queues(self, wanted: list[Queue], conflicts: list[Conflict]) -> Iterator[Change]:
         existing = self._listed("queues")
         for queue in wanted:
             body = {"durable": True, "arguments": queue.arguments}
             found = existing.get(queue.name)
             if found is None:
                 details = str(queue.arguments["x-queue-type"])
-                yield self._made("queue", queue.name, details, ("queues", queue.name), body)
+                yield self._made(queue, details, body)
             elif found["arguments"] != queue.arguments or not found["durable"]:
                 is_, to_be = _differing(found["arguments"], queue.arguments)
-                conflicts.append(_conflict("queue", queue.name, is_, to_be, "delete_queue --if-empty"))
+                conflicts.append(Conflict("queue", queue.name, is_, to_be, self._remove(queue.name)))
 
     def _bindings(self, wanted: list[Binding]) -> Iterator[Change]:
         existing = {
@@ -99,20 +144,13 @@ class VirtualHost:
             found = existing.get(policy.name)
             if found is None or any(found.get(key) != value for key, value in body.items()):
                 details = ", ".join(f"{key} {value}" for key, value in policy.definition.items())
-                path = ("policies", policy.name)
-                yield self._made("policy", policy.name, details, path, body, "changed" if found else "created")
+                yield self._made(policy, details, body, "changed" if found else "created")
 
     def _made(
-        self,
-        kind: str,
-        name: str,
-        details: str,
-        path: tuple[str, str],
-        body: dict[str, Any],
-        done: Literal["created", "changed"] = "created",
+        self, what: Exchange | Queue | Policy, details: str, body: dict[str, Any], done: Done = "created"
     ) -> Change:
-        where, last = path
-        return Change(done, kind, name, details, lambda: self.api.put(where, self.name, last, body=body))
+        path = (PATHS[type(what)], self.name, what.name)
+        return Change(done, type(what).__name__.lower(), what.name, details, lambda: self.api.put(*path, body=body))
 
     def _bound(self, binding: Binding) -> Change:
         path = ("bindings", self.name, "e", binding.source, binding.kind[0], binding.destination)
@@ -120,17 +158,18 @@ class VirtualHost:
         name = f"{binding.source} > {binding.destination}"
         return Change("created", "binding", name, binding.key, lambda: self.api.post(*path, body=body))
 
+    def _remove(self, queue: str) -> str:
+        return f"on a node: rabbitmqctl delete_queue --if-empty -p {self.name} {queue}"
+
     def _listed(self, kind: str) -> dict[str, dict[str, Any]]:
         return {found["name"]: found for found in self.api.get(kind, self.name) or ()}
 
 
 def _differing(found: dict[str, Any], wanted: dict[str, Any]) -> tuple[str, str]:
+    """What differs: as it is, and as it is to be."""
     keys = [key for key in sorted(found.keys() | wanted.keys()) if found.get(key) != wanted.get(key)]
-    return tuple(", ".join(f"{key} {side.get(key, 'unset')}" for key in keys) for side in (found, wanted))  # type: ignore[return-value]
+    return _shown(found, keys), _shown(wanted, keys)
 
 
-def _conflict(kind: str, name: str, found: str, wanted: str, command: str) -> str:
-    return (
-        f"the {kind} {name} exists with {found}; wanted is {wanted}, which RabbitMQ cannot change. Nothing was changed: "
-        f"stop what sends to it, let the workers empty it, remove it on a node (rabbitmqctl {command} {name}), declare again"
-    )
+def _shown(arguments: dict[str, Any], keys: list[str]) -> str:
+    return ", ".join(f"{key} {arguments.get(key, 'unset')}" for key in keys)

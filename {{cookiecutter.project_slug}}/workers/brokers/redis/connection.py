@@ -55,8 +55,8 @@ class PrimaryConnection(SentinelManagedConnection):
                 self._connect_retry()
             except MisconfiguredError:
                 raise
-            except (ConnectionError, TimeoutError):
-                if self._outage.outlasts(self._patience):
+            except (ConnectionError, TimeoutError) as error:
+                if self._outage.outlasts(self._patience, error):
                     raise
                 time.sleep(PAUSE)
             else:

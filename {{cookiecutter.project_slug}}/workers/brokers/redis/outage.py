@@ -1,5 +1,6 @@
 """How long a primary has been missing, and how long a process waits for it."""
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -15,6 +16,8 @@ PATIENCE: Final = 10.0
 PAUSE: Final = 0.1
 #: Seconds without a failure after which the next one begins an outage of its own.
 FORGOTTEN: Final = 30.0
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -34,11 +37,15 @@ class Outage:
         self._began: float | None = None
         self._last = 0.0
 
-    def outlasts(self, patience: float) -> bool:
-        """Whether it has lasted for `patience` seconds, to be asked at each failure; the first one begins it."""
+    def outlasts(self, patience: float, error: Exception) -> bool:
+        """Whether it has lasted for `patience` seconds, to be asked at each failure; the first one begins it.
+
+        A line at its beginning says what is waited for: who starts a worker sees it at once.
+        """
         now = time.monotonic()
         if self._began is None or now - self._last > FORGOTTEN:
             self._began = now
+            logger.warning("%s; waiting for a primary, %g s at most", error, patience)
         self._last = now
         return now - self._began >= patience
 
@@ -84,6 +91,6 @@ class Patient(Retry):
                 failures += 1
                 fail(error, failures) if with_failure_count else fail(error)
                 hopeless = isinstance(error, MisconfiguredError) or (is_retryable and not is_retryable(error))
-                if hopeless or self._outage.outlasts(self._patience):
+                if hopeless or self._outage.outlasts(self._patience, error):
                     raise
                 time.sleep(PAUSE)
