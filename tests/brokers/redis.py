@@ -113,7 +113,7 @@ class Redis:
             host.write(file.path, file.text, mode=file.mode, owner=file.owner)
 
     def kept(self, host: Host) -> dict[str, list[str]]:
-        """By process: what it decided itself and keeps in its own file. Its epochs go up with time, and are left out."""
+        """By process: what it decided itself and keeps in its own file, but for epochs, which go up with time."""
         folder = f"/var/lib/{self.flavour}"
         own = {name: host.read(f"{folder}/{name}/own.conf").splitlines() for name in (*self._uses, "sentinel")}
         mine = ("replicaof ", "sentinel monitor ", "sentinel myid ", "sentinel known-")
@@ -144,6 +144,13 @@ class Redis:
         if len(leading) != 1:
             raise LookupError(f"not one host is primary of {', '.join(self._uses)}")
         return leading[0]
+
+    def primary(self, use: str = "broker") -> Host:
+        """The host that is primary of one use; raises LookupError where not one of them is."""
+        (found,) = [host for host in self.hosts if self.role(host, use) == "master"] or [None]
+        if found is None:
+            raise LookupError(f"no host is primary of {use}")
+        return found
 
     def lead(self, host: AnyHost) -> None:
         """Have every use failed over to `host`, which must be healthy."""

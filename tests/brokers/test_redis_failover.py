@@ -41,10 +41,10 @@ def test_a_worker_keeps_its_tasks_through_a_fail_over(clients: Clients, cluster:
         clients.ask('from probe.tasks.priority import observe\nobserve.apply_async(("now", "first", 0.0))\nanswer = 1')
         until(lambda: "first" in {event.id for event in observers.seen()}, "the first task", SOON)
         clients.publish("priority", 20, countdown=12, kind="eta")
-        primary = cluster.leader()
+        primary = cluster.primary()
         primary.power_off()
         try:
-            until(lambda: len(observers.seen()) == 21, "the tasks with a countdown", SOON)  # noqa: PLR2004 - 20 and the first
+            until(lambda: len(observers.seen()) == 21, "the tasks with a countdown", SOON)
             assert not worker.says("Connection to broker lost")
             assert not worker.says("Terminating")
             time.sleep(2)  # for a second run of any of them
@@ -58,9 +58,10 @@ def test_a_worker_that_is_told_to_stop_gives_back_what_it_reserved(clients: Clie
     clients.publish("priority", 30, countdown=60, kind="eta")
     with clients.observers() as observers:
         worker = clients.worker(observers, "one")
-        until(lambda: cluster.cli(cluster.leader(), "broker", "hlen", "observed:unacked") == "30", "30 held", SOON)
-        worker.stop()
-        leader = cluster.leader()
+        until(lambda: cluster.cli(cluster.primary(), "broker", "hlen", "observed:unacked") == "30", "30 held", SOON)
+        worker.process.terminate()
+        worker.process.wait(SOON)
+        leader = cluster.primary()
         assert cluster.cli(leader, "broker", "llen", "observed:priority") == "30"
         assert cluster.cli(leader, "broker", "hlen", "observed:unacked") == "0"
 
@@ -71,11 +72,11 @@ def test_tasks_of_a_worker_that_died_come_back(clients: Clients, cluster: Redis)
     short = {"visibility_timeout": 5, "unacked_restore_interval": 1}
     with clients.observers() as observers:
         dead = clients.worker(observers, "dead", options=short)
-        until(lambda: cluster.cli(cluster.leader(), "broker", "hlen", "observed:unacked") == "5", "5 held", SOON)
+        until(lambda: cluster.cli(cluster.primary(), "broker", "hlen", "observed:unacked") == "5", "5 held", SOON)
         dead.kill()
         assert observers.seen() == []
         clients.worker(observers, "other", options=short)
-        until(lambda: len(observers.seen()) == 5, "the tasks of the dead worker", SOON)  # noqa: PLR2004 - all of them
+        until(lambda: len(observers.seen()) == 5, "the tasks of the dead worker", SOON)
         assert Counter(event.by for event in observers.seen()) == {"other": 5}
 
 
@@ -98,7 +99,7 @@ def test_a_second_placement_after_a_fail_over_changes_nothing(cluster: Redis) ->
 
 def test_a_killed_primary_does_not_come_back_as_one(cluster: Redis) -> None:
     """Restarted at once it takes writes again, all of which are lost when the Sentinels replace it a second later."""
-    killed = cluster.leader()
+    killed = cluster.primary()
     killed.kill(cluster.unit)
     others = [host for host in cluster.hosts if host is not killed]
     until(lambda: "master" in {cluster.role(host, "broker") for host in others}, "the fail-over", SOON)

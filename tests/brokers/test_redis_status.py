@@ -70,7 +70,7 @@ def test_it_answers_in_time_while_a_host_is_dead(clients: Clients, cluster: Redi
 
 def test_a_primary_without_replicas_is_critical(clients: Clients, cluster: Redis) -> None:
     """It takes no writes."""
-    followers = [host for host in cluster.hosts if host is not cluster.leader()]
+    followers = [host for host in cluster.hosts if host is not cluster.primary()]
     for host in followers:
         host.run("systemctl", "stop", "redis-server@broker")
     try:
@@ -83,7 +83,7 @@ def test_a_primary_without_replicas_is_critical(clients: Clients, cluster: Redis
 def test_a_full_memory_refuses_messages_and_lets_workers_go_on(clients: Clients, cluster: Redis) -> None:
     """The sender gets the error; what waits already is worked off, which makes room."""
     clients.publish("priority", 10)
-    cluster.cli(cluster.leader(), "broker", "config", "set", "maxmemory", "1mb")
+    cluster.cli(cluster.primary(), "broker", "config", "set", "maxmemory", "1mb")
     try:
         code = """
 from probe.tasks.priority import observe
@@ -96,10 +96,10 @@ except Exception as error:
         assert "command not allowed when used memory > 'maxmemory'" in clients.ask(code)
         with clients.observers() as observers:
             clients.worker(observers, "one")
-            until(lambda: len(observers.seen()) == 10, "all that waited", 30)  # noqa: PLR2004 - all of them
-        assert cluster.cli(cluster.leader(), "broker", "hlen", "observed:unacked") == "0"
+            until(lambda: len(observers.seen()) == 10, "all that waited", 30)
+        assert cluster.cli(cluster.primary(), "broker", "hlen", "observed:unacked") == "0"
     finally:
-        cluster.cli(cluster.leader(), "broker", "config", "set", "maxmemory", "512mb")
+        cluster.cli(cluster.primary(), "broker", "config", "set", "maxmemory", "512mb")
 
 
 def test_declare_says_whether_the_server_is_fit(clients: Clients, cluster: Redis) -> None:
@@ -107,10 +107,10 @@ def test_declare_says_whether_the_server_is_fit(clients: Clients, cluster: Redis
     done = clients.run("-m", "workers", "brokers", "declare")
     assert done.returncode == 0, done.stderr
     assert "noeviction, with an append-only file" in done.stdout
-    cluster.cli(cluster.leader(), "broker", "config", "set", "maxmemory-policy", "allkeys-lru")
+    cluster.cli(cluster.primary(), "broker", "config", "set", "maxmemory-policy", "allkeys-lru")
     try:
         done = clients.run("-m", "workers", "brokers", "declare")
         assert done.returncode == 1, done.stdout
         assert "throws away what it holds when its memory is full (allkeys-lru)" in done.stderr
     finally:
-        cluster.cli(cluster.leader(), "broker", "config", "set", "maxmemory-policy", "noeviction")
+        cluster.cli(cluster.primary(), "broker", "config", "set", "maxmemory-policy", "noeviction")

@@ -57,9 +57,7 @@ class SlotScheduler(Scheduler):
             sys.exit("the schedule is refused; nothing was started:\n" + "\n".join(map(str, problems)))
         if self._tables_missing():
             sys.exit("the tables of the scheduler are missing: run `python manage.py migrate` first")
-        # Made when first needed, which would be between the first slot's claim and its confirm.
-        amqp, _ = self.app.amqp, self.app.backend
-        _ = amqp.router, amqp.queues, amqp.Producer
+        self._warm_up()
         if current_thread() is main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self._on_stop)
@@ -127,8 +125,8 @@ class SlotScheduler(Scheduler):
         self._tenure.show_up()
         if before != (self._tenure.token, self._tenure.holder):
             self._announce(holds=holds)
+        self._save()
         if holds:
-            self._save()
             if not self._plan.loaded:
                 code.store(self.app.conf.beat_schedule)
             self._plan.refresh()
@@ -217,6 +215,12 @@ class SlotScheduler(Scheduler):
         while self._unsaved:
             self._unsaved[0]()
             del self._unsaved[0]
+
+    def _warm_up(self) -> None:
+        """Have Celery make what it makes when first needed: that would be between the first claim and its confirm."""
+        for part in ("router", "queues", "Producer"):
+            getattr(self.app.amqp, part)
+        self.app.backend  # noqa: B018
 
     def _tables_missing(self) -> bool:
         try:

@@ -9,8 +9,6 @@ from workers.derive.virtual_host import POLICY_PRIORITY, Binding, Declared, Exch
 
 #: Exchanges and queues that RabbitMQ or Celery's remote control and events make for themselves.
 NOT_OURS: Final = ("amq.", "celery.pidbox", "reply.celery.pidbox", "celeryev")
-
-
 #: Where the API keeps things of each kind.
 PATHS: Final = {Exchange: "exchanges", Queue: "queues", Policy: "policies"}
 Done = Literal["created", "changed"]
