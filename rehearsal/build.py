@@ -1,5 +1,6 @@
 """Builds the layers that are missing: whole or not at all, once, however many processes ask for it."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -102,7 +103,7 @@ def _fill(layer: Layer, catalogue: Catalogue, work: Path) -> None:
 
 def _variables(layer: Layer, catalogue: Catalogue, work: Path) -> dict[str, str]:
     found = mirror()
-    lists = CACHE / "building" / f"lists-{catalogue.release}"
+    lists = CACHE / "building" / f"lists-{hashlib.sha256(f'{catalogue.release} {found}'.encode()).hexdigest()[:8]}"
     sources = work / "sources.list" if found else lists.with_name(f"{lists.name}.sources")
     if found:
         sources.write_text(f"deb {found} {catalogue.release} main\n", encoding="utf-8")

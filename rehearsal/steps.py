@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Self
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 
@@ -19,7 +19,8 @@ class Steps:
     def __init__(self, console: Console) -> None:
         """Write to `console`; what moves begins with the `with` block."""
         self.console = console
-        self._moving = Progress(SpinnerColumn(), TextColumn("{task.description}"), console=console, transient=True)
+        columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+        self._moving = Progress(*columns, console=console, transient=True)
 
     def __enter__(self) -> Self:
         """Begin to show what moves."""

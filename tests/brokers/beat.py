@@ -1,11 +1,12 @@
 """Two schedulers on two hosts, their database on a third, and a placed cluster of brokers, all in one fleet."""
 
 import hashlib
+import io
 import json
-import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -126,12 +127,11 @@ class Ground:
         """Write the inventory; nothing runs yet."""
         self.project = project
         self.cluster: RabbitBeside | RedisBeside = kind(name)
-        self._layer = _layer(project, folder)
         brokers = self.cluster.fleet.inventory
         hosts = {entry.name: {"ansible_host": entry.address} for entry in brokers.hosts}
         groups = {
             self.cluster.broker: {"vars": {"rehearsal_layers": [self.cluster.broker]}, "hosts": hosts},
-            "beat": _group(BEATS, str(self._layer)),
+            "beat": _group(BEATS, str(_layer(project))),
             "database": _group(DATABASE, "postgresql"),
         }
         file = folder / "inventory.yml"
@@ -251,6 +251,8 @@ class Ground:
         given = {name: value for name, value in variables.items() if name != "PATH"} | own
         host.write("/etc/beat/environment", "".join(f'{name}="{value}"\n' for name, value in given.items()), mode=0o600)
         host.write("/etc/beat/ca.pem", authority.pem)
+        host.write("/srv/app.tar", _packed(self.project))
+        host.run("tar", "--extract", "--one-top-level=/srv/app", "--file=/srv/app.tar")
         host.write("/etc/systemd/system/beat.service", UNIT)
         host.run("systemctl", "enable", "--now", "beat", timeout=60)
 
@@ -292,26 +294,41 @@ def _group(hosts: dict[str, str], layer: str) -> dict[str, Any]:
     return {"vars": {"rehearsal_layers": [layer]}, "hosts": addresses}
 
 
-def _layer(project: Project, folder: Path) -> Path:
-    """The folder that is copied into the schedulers' hosts: the project, and its packages for their Python."""
-    layer = folder / "layer"
-    shutil.copytree(project.root, layer / "srv/app", ignore=shutil.ignore_patterns("__pycache__", ".git", ".venv"))
-    shutil.copytree(_site(project), layer / "srv/site", copy_function=os.link)
-    return layer
-
-
-def _site(project: Project) -> Path:
-    """The project's locked packages for Debian 13's Python, installed once a lock."""
+def _layer(project: Project) -> Path:
+    """A folder for the schedulers' hosts: the project's locked packages, for their Python. Made once a lock."""
     lock = project.root / "requirements/base.txt"
-    site = ROOT / f"build/brokers/site-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
-    if site.exists():
-        return site
-    new = site.with_suffix(".new")
+    layer = ROOT / f"build/brokers/site-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+    if layer.exists():
+        return layer
+    new = layer.with_suffix(".new")
     shutil.rmtree(new, ignore_errors=True)
+    site = new / "srv/site"
     uv = Path(sys.executable).with_name("uv")
-    target = ("--target", new, "--python-version", "3.13", "--only-binary", ":all:", "--no-deps")
+    target = ("--target", site, "--python-version", "3.13", "--only-binary", ":all:", "--no-deps")
     subprocess.run([uv, "pip", "install", "--quiet", *target, "--require-hashes", "-r", lock], check=True, timeout=600)
     for pattern in NOT_NEEDED:
-        for needless in new.glob(pattern):
+        for needless in site.glob(pattern):
             shutil.rmtree(needless) if needless.is_dir() else needless.unlink()
-    return new.rename(site)
+    return new.rename(layer)
+
+
+def _packed(project: Project) -> bytes:
+    """The project as its owner would bring it to a host."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for part in (
+            "config",
+            "manage.py",
+            "probe",
+            "pyproject.toml",
+            "telemetry",
+            "workers",
+            "workers.yml",
+            "environments",
+        ):
+            archive.add(project.root / part, arcname=part, filter=_unless_compiled)
+    return packed.getvalue()
+
+
+def _unless_compiled(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return None if "__pycache__" in entry.name else entry

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -93,6 +94,11 @@ answer = None
         if options is None:
             command = [python, "-m", "workers", "run", group, "--", *node]
         else:
-            arguments = ["worker", *node, "-Q", group, "--loglevel=INFO", "--concurrency=2"]
+            arguments = ["worker", *node, "-Q", group, "--concurrency=2", "--without-mingle", "--without-gossip"]
             command = [python, "-c", _WORKER.format(options=dict(options), arguments=arguments)]
         return observers.start(name, command, self.environment(changes))
+
+
+def runs(observers: Observers) -> Counter[str]:
+    """How often each task has run so far."""
+    return Counter(event.id for event in observers.seen() if event.what == "run")

@@ -115,10 +115,10 @@ def beyond(stall: Stall, usual: float) -> Stall:
     return Stall(max(stall.seconds - usual, 0.0), stall.stuck)
 
 
-def lost(events: Sequence[Event]) -> set[str]:
-    """Ids that the broker confirmed and no worker ran."""
-    ids = {what: {event.id for event in events if event.what == what} for what in ("sent", "run")}
-    return ids["sent"] - ids["run"]
+def lost(events: Sequence[Event], since: float) -> set[str]:
+    """Ids that the broker confirmed after `since` and no worker ran."""
+    run = {event.id for event in events if event.what == "run"}
+    return {event.id for event in events if event.what == "sent" and event.at >= since} - run
 
 
 def twice(events: Sequence[Event]) -> int:

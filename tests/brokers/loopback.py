@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.brokers.cluster import Broker, Cluster, Host, Role
-from tests.brokers.faults import Fault, goals
+from tests.brokers.cluster import Broker, Host, Role
 from tests.project.running import free_ports, wait_for
 
 PASSWORD = "of-a-redis-that-lives-for-a-minute"  # noqa: S105 - it guards nothing
@@ -67,6 +66,15 @@ class Loopback:
         databases = {"BROKER_URL": 9 if role == "stock" else 0, "RESULT_URL": 1, "CACHE_URL": 2, "LOCK_URL": 3}
         return {name: f"redis://:{PASSWORD}@127.0.0.1:{self.port}/{number}" for name, number in databases.items()}
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """No client gets an answer, whatever its settings."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
     def leader(self) -> Host:
         """There is one only."""
         return self.hosts[0]
@@ -75,7 +83,7 @@ class Loopback:
         """It does."""
 
     def wait_healthy(self, timeout: float = 60) -> None:
-        """It is unless it is frozen, and then nothing but `thaw` helps."""
+        """It is, unless it is frozen."""
 
     def clear(self) -> None:
         """It begins empty."""
@@ -104,15 +112,3 @@ def loopback(server: Path, folder: Path) -> Iterator[Loopback]:
             yield Loopback(process, port)
         finally:
             process.kill()
-
-
-def frozen(server: Loopback, seconds: float) -> Fault:
-    """Every client stalls for so long, whatever its settings."""
-
-    def freeze(_cluster: Cluster, _host: Host) -> None:
-        server.process.send_signal(signal.SIGSTOP)
-
-    def thaw(_cluster: Cluster, _host: Host) -> None:
-        server.process.send_signal(signal.SIGCONT)
-
-    return Fault("kill", freeze, thaw, seconds, 5, goals(5, 5), ("all",))

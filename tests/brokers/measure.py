@@ -127,7 +127,7 @@ def _start(sides: Sequence[Side]) -> None:
     for side in sides:
         side.start_wave(0)
         _wait_for_all([side], lambda side: side.started(0), "a worker and a producer started without a fault")
-        side.observers.running["producer-0"].kill()
+        side.end_wave(0)
     _wait_for_all(sides, lambda side: bool(side.successes("worker", "eta")), "the first task with a countdown")
 
 
@@ -190,7 +190,7 @@ def _figures(side: Side, window: Window) -> Figures:
         late=figures.lateness(events, window),
         worker_start=_start_added(side, events, "worker", window),
         producer_start=_start_added(side, events, "producer", window),
-        lost=len(figures.lost(events)),
+        lost=len(side.unfinished()),
         twice=figures.twice(events),
         failed=sum(event.what == "failed" and window.holds(event.at) for event in events),
     )

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -12,7 +12,8 @@ from rehearsal import Fleet, Inventory
 from rehearsal.errors import RehearsalError
 from rehearsal.host import Host
 from tests.brokers import certificates
-from tests.brokers.certificates import Authority
+from tests.brokers.certificates import Authority, Certificate
+from tests.brokers.cluster import Host as AnyHost
 from tests.brokers.cluster import Role as ClientRole
 from tests.brokers.roles import Role
 
@@ -25,6 +26,9 @@ USERS: Final = ("web", "worker", "monitoring", "deploy")
 STOCK: Final = "stock"
 #: Nothing connects there: observed tasks have no results.
 NO_REDIS: Final = "redis://:unused@127.0.0.1:9/0"
+
+#: How rabbitmqctl ends when it does not get through to the node.
+UNREACHED: Final = 69
 
 #: What a node is asked; the answers are JSON. A queue is named `VHOST/NAME`.
 _TERMS: Final = """\
@@ -59,6 +63,7 @@ class RabbitMQ:
     def __init__(self, name: str) -> None:
         """Name it; `settings` override the role's defaults."""
         self.settings: dict[str, Any] = {}
+        self.authority = Authority()
         hosts = "".join(f"    {host}: {{ansible_host: {address}}}\n" for host, address in ADDRESSES.items())
         file = ROOT / f"build/brokers/{name}/inventory.yml"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -93,15 +98,30 @@ class RabbitMQ:
 
     def place(self, authority: Authority) -> None:
         """Write every file of the roles `certificates` and `rabbitmq`, on hosts whose broker holds nothing any more."""
-        self.ca_file.write_text(authority.pem, encoding="utf-8")
+        self.authority = authority
+        self.ca_file.write_text(self.authority.pem, encoding="utf-8")
         self._each(self._forget)
-        self._each(partial(self.configure, authority=authority))
+        self._each(self.configure)
 
-    def configure(self, host: Host, authority: Authority) -> None:
+    def configure(self, host: Host) -> None:
         """Write the files of one host."""
         variables = self.variables(host)
-        for file in (*Role("rabbitmq").files(variables), *certificates.files("rabbitmq", variables, authority)):
+        for file in Role("rabbitmq").files(variables):
             host.write(file.path, file.text, mode=file.mode, owner=file.owner)
+        self.certify(host)
+
+    def certify(self, host: Host, own: Certificate | None = None) -> None:
+        """Write the host's certificate, or `own` in its place; new connections see it after `take_certificates`."""
+        for file in certificates.files("rabbitmq", self.variables(host), self.authority, own):
+            host.write(file.path, file.text, mode=file.mode, owner=file.owner)
+
+    def take_certificates(self, host: Host) -> None:
+        """Make a running node read its certificate anew, which it does every two minutes by itself.
+
+        Another node tells it to: `rabbitmqctl` on the host shows the same certificate, which may be wrong on purpose.
+        """
+        other = next(each for each in self.hosts if each.name != host.name)
+        self._eval(other, f"ok = rpc:call('rabbit@{host.name}', ssl, clear_pem_cache, []), Json(ok).")
 
     def start(self) -> None:
         """Start all nodes at once; they find each other."""
@@ -147,9 +167,10 @@ class RabbitMQ:
             raise LookupError(f"the queues are led by {sorted(leading)}")
         return self.fleet[leading.pop().removeprefix("rabbit@")]
 
-    def lead(self, host: Host) -> None:
+    def lead(self, host: AnyHost) -> None:
         """Move the leadership of every queue to `host`, which must be healthy."""
-        until(lambda: not self._eval(host, _TRANSFER % f"rabbit@{host.name}"), f"{host.name} to lead all queues")
+        own = self.fleet[host.name]
+        until(lambda: not self._eval(own, _TRANSFER % f"rabbit@{host.name}"), f"{host.name} to lead all queues")
 
     def wait_healthy(self, timeout: float = 60) -> None:
         """Until each node sees all others and none sees a partition."""
@@ -174,8 +195,16 @@ class RabbitMQ:
         return found
 
     def _eval(self, host: Host, term: str) -> Any:  # noqa: ANN401 - whatever is asked for
-        """What Erlang says on `host`: much quicker than the commands of rabbitmqctl that print the same."""
-        asked = host.run("rabbitmqctl", "eval", _TERMS + term, timeout=30)
+        """What Erlang says on `host`: much quicker than the commands of rabbitmqctl that print the same.
+
+        Where processes wait for a core its handshake may last longer than the role allows; then it is asked again.
+        """
+        command = ("rabbitmqctl", "eval", _TERMS + term)
+        asked = host.run(*command, check=False)
+        if asked.returncode == UNREACHED:
+            asked = host.run(*command)
+        if asked.returncode:
+            raise RehearsalError(f"{host.name}: {asked.stderr}")
         return json.loads(json.loads(asked.stdout))
 
     def _is_placed(self, host: Host) -> bool:

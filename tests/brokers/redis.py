@@ -147,10 +147,10 @@ class Redis:
 
     def primary(self, use: str = "broker") -> Host:
         """The host that is primary of one use; raises LookupError where not one of them is."""
-        (found,) = [host for host in self.hosts if self.role(host, use) == "master"] or [None]
-        if found is None:
-            raise LookupError(f"no host is primary of {use}")
-        return found
+        found = [host for host in self.hosts if self.role(host, use) == "master"]
+        if len(found) != 1:
+            raise LookupError(f"not one host is primary of {use}")
+        return found[0]
 
     def lead(self, host: AnyHost) -> None:
         """Have every use failed over to `host`, which must be healthy."""

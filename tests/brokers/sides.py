@@ -1,5 +1,6 @@
 """The clients of one side in one row: ours, which are processes of a generated project, or stock Celery's."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,12 +19,13 @@ FLOOD_RATE: Final = 150
 
 @dataclass
 class Side:
-    """Starts the clients and tells when they succeeded; `name` is ours or stock."""
+    """Starts the clients, tells when they succeeded; `name`: ours or stock, `since`: when its tasks began to count."""
 
     name: str
     observers: Observers
     project: Project
     cluster: Cluster
+    since: float = 0.0
 
     def start_producer(self, name: str, rate: int = RATE, *options: str) -> None:
         """Start one that sends `rate` tasks a second."""
@@ -60,7 +62,13 @@ class Side:
 
     def unfinished(self) -> set[str]:
         """What was confirmed and has not run yet."""
-        return figures.lost(self.observers.seen())
+        return figures.lost(self.observers.seen(), self.since)
+
+    def end_wave(self, number: int) -> None:
+        """End both at once; on Redis what the worker held stays with it for an hour, and is nobody's loss here."""
+        for kind in ("producer", "worker"):
+            self.observers.running[f"{kind}-{number}"].kill()
+        self.since = time.monotonic()
 
     def end_producers(self) -> None:
         """Send no more."""

@@ -5,8 +5,9 @@
     python -m tests.brokers.stalls --document
 
 The first prints what there is to choose from, the second measures one row in about a minute, the last everything, and
-writes docs/guarantees.md. A cluster that is up already is used and left up; otherwise it is brought up and, without
---keep, taken down again. Exit status 1 where a figure of ours is above its goal.
+writes docs/guarantees.md. Each row is kept as soon as it is measured; --resume goes on after the last. A cluster that
+is up already is used and left up; otherwise it is brought up and, without --keep, taken down again. Exit status 1 where
+a figure of ours is above its goal.
 """
 
 import argparse
@@ -47,6 +48,7 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--fleet", metavar="NAME", help="the fleet the cluster lives in (default: the broker's name)")
     parser.add_argument("--keep", action="store_true", help="leave a cluster up that was brought up here")
     parser.add_argument("--rows", type=Path, default=BUILD / "rows.json", metavar="FILE", help="where rows are kept")
+    parser.add_argument("--resume", action="store_true", help="leave out what is kept there already, and was finished")
     parser.add_argument("--document", action="store_true", help="write docs/guarantees.md from all rows kept so far")
     parser.add_argument("--list", action="store_true", help="print the rows there are, and measure nothing")
     return parser.parse_args(given)
@@ -106,16 +108,23 @@ def _measure_one(row: Row, ground: Ground, options: argparse.Namespace) -> Row:
     return measured
 
 
+def _chosen(options: argparse.Namespace) -> list[Row]:
+    faults = [FAULTS[name] for name in options.fault or FAULTS]
+    chosen = rows.wanted(options.broker or BROKERS, faults, options.target or rows.TARGETS)
+    kept = rows.load(options.rows) if options.resume else []
+    finished = {row.key for row in kept if not row.problem}
+    return [row for row in chosen if row.key not in finished]
+
+
 def main(given: Sequence[str]) -> int:
     """Measure what was asked for, print the table, keep the rows."""
     options = arguments(given)
-    faults = [FAULTS[name] for name in options.fault or FAULTS]
-    chosen = rows.wanted(options.broker or BROKERS, faults, options.target or rows.TARGETS)
+    chosen = _chosen(options)
     if options.list:
         for row in chosen:
             console.print(f"--broker {row.broker} --fault {row.fault} --target {row.target}  (goal {row.goal:.0f} s)")
         return 0
-    if not chosen:
+    if not chosen and not options.resume:
         console.print("No row is left of what was chosen; --list shows what there is.")
         return 2
     done = _measure_all(chosen, options)

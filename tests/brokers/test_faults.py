@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.brokers import rows
 from tests.brokers.cluster import Broker, Host, Role
 from tests.brokers.faults import FAULTS
 from tests.brokers.measure import Ground
@@ -152,6 +153,15 @@ def test_the_rows_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
         "--broker redis --fault kill --target leader  (goal 5 s)",
         "--broker redis --fault kill --target non-leader  (goal 5 s)",
     ]
+
+
+def test_what_is_measured_already_is_not_measured_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Half an hour need not be spent in one go; a row that could not be finished is tried again."""
+    file = tmp_path / "rows.json"
+    rows.save(file, [Row("redis", "kill", "leader"), Row("redis", "kill", "non-leader", problem="nobody led")])
+    options = ["--list", "--resume", "--rows", str(file), "--broker", "redis"]
+    assert main([*options, "--fault", "kill"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["--broker redis --fault kill --target non-leader  (goal 5 s)"]
 
 
 def test_a_choice_that_leaves_nothing_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -82,7 +82,8 @@ def test_confirmed_and_never_run_is_lost_and_run_again_is_twice() -> None:
     """A message whose publish failed may arrive or not: it is neither."""
     sent = [event("sent", 101.0, identifier=name) for name in "abc"] + [event("failed", 101.0, identifier="d")]
     run = [event("run", 102.0, identifier=name) for name in "aaabd"]
-    assert figures.lost(sent + run) == {"c"}
+    assert figures.lost(sent + run, since=100.0) == {"c"}
+    assert figures.lost(sent + run, since=101.5) == set()
     assert figures.twice(sent + run) == 2
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.brokers.clients import Clients
+from tests.brokers.clients import Clients, runs
 from tests.brokers.cluster import Cluster
 from tests.brokers.redis import Redis, until
 from tests.project.running import Project
@@ -56,7 +56,7 @@ def test_a_sound_cluster_has_nothing_to_say(clients: Clients) -> None:
 
 def test_it_answers_in_time_while_a_host_is_dead(clients: Clients, cluster: Redis) -> None:
     """From the moment on at which its packets vanish; its server and its Sentinel are named."""
-    dead = cluster.hosts[2]
+    dead = next(host for host in cluster.hosts if host is not cluster.primary())
     dead.power_off()
     try:
         seen = clients.ask(LOOK)
@@ -96,7 +96,7 @@ except Exception as error:
         assert "command not allowed when used memory > 'maxmemory'" in clients.ask(code)
         with clients.observers() as observers:
             clients.worker(observers, "one")
-            until(lambda: len(observers.seen()) == 10, "all that waited", 30)
+            until(lambda: len(runs(observers)) == 10, "all that waited", 30)
         assert cluster.cli(cluster.primary(), "broker", "hlen", "observed:unacked") == "0"
     finally:
         cluster.cli(cluster.primary(), "broker", "config", "set", "maxmemory", "512mb")

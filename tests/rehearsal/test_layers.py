@@ -3,11 +3,12 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from rehearsal.layers import Layer, layer_of
 from rehearsal.mirror import apt_conf, environment, mirror
 from rehearsal.paths import CACHE
 from rehearsal.watch import unwatched
-from tests.rehearsal.hosts import inventory_of, wait_for
+from tests.rehearsal.hosts import PATIENCE, inventory_of, wait_for
 from tests.rehearsal.programs import ENVIRONMENT, ROOT
 
 #: A small package with a service in it, and one without.
@@ -67,14 +68,17 @@ def forget(*layers: Layer) -> None:
 
 
 def test_a_killed_build_leaves_nothing_and_the_next_one_is_whole(base: Layer) -> None:
-    """SIGKILL in the middle: no layer, no process; then two builders at once make it once."""
+    """SIGKILL while a mirror keeps it waiting: no layer, no process; then two builders at once make it once."""
     layer = layer_of(("rt-more",), CATALOGUE)
     assert layer.below == base
     forget(layer)
-    with building("rt-more") as killed:
-        wait_for(lambda: processes(layer) != [], "the build's first process")
-        os.kill(killed.pid, signal.SIGKILL)
-    wait_for(lambda: processes(layer) == [], "the build's last process to go")
+    with no_more_lists(), socket.create_server(("127.0.0.1", 0)) as silent:
+        mirror_of_nothing = f"http://127.0.0.1:{silent.getsockname()[1]}/debian"
+        with building("rt-more", REHEARSAL_MIRROR=mirror_of_nothing) as killed:
+            silent.settimeout(PATIENCE)
+            with silent.accept()[0]:
+                os.kill(killed.pid, signal.SIGKILL)
+                wait_for(lambda: processes(layer) == [], "the build's last process to go")
     assert not layer.path.exists()
     with building("rt-more") as one, building("rt-more") as other:
         assert [builder.wait(120) for builder in (one, other)] == [0, 0]
@@ -83,9 +87,20 @@ def test_a_killed_build_leaves_nothing_and_the_next_one_is_whole(base: Layer) ->
     forget(layer)
 
 
-def building(name: str) -> subprocess.Popen[bytes]:
+@contextmanager
+def no_more_lists() -> Iterator[None]:
+    """Take away the lists that apt began for a mirror that was never one."""
+    lists = set((CACHE / "building").glob("lists-*"))
+    try:
+        yield
+    finally:
+        for path in set((CACHE / "building").glob("lists-*")) - lists:
+            (shutil.rmtree if path.is_dir() else os.unlink)(path)
+
+
+def building(name: str, **variables: str) -> subprocess.Popen[bytes]:
     """Another process that builds a layer."""
-    return subprocess.Popen([sys.executable, "-c", BUILD, name], cwd=ROOT, env=ENVIRONMENT)
+    return subprocess.Popen([sys.executable, "-c", BUILD, name], cwd=ROOT, env=ENVIRONMENT | variables)
 
 
 def processes(layer: Layer) -> list[str]:

@@ -100,10 +100,11 @@ def test_status_mentions_missed_runs() -> None:
 @pytest.mark.parametrize(("state", "code"), [("sent", 0), ("claimed", 0), ("late", 3), ("missed", 4), ("doubtful", 4)])
 def test_missed_runs_decide_the_exit_code(state: str, code: int) -> None:
     """Late is a warning; not sent, or perhaps not, is critical."""
-    _record(state, reason="no scheduler was active", count=3)
+    _record(state, reason="no scheduler was active", count=3, task_id="0b5c")
     done = _call("missed")
     assert done.exit_code == code, done.output
     assert ("no scheduler was active" in done.output) == bool(code)
+    assert ("task id 0b5c" in done.output) == (state == "doubtful")
     assert ("all is well" in done.output) == (not code)
 
 

@@ -70,6 +70,7 @@ def test_giving_back_what_another_holds_changes_nothing() -> None:
     _expire()
     second.hold()
     first.release()
+    assert not Tenure().hold()
     assert second.hold()
     assert second.token == 2
 

@@ -91,6 +91,25 @@ def test_a_claim_that_a_leader_left_behind_is_reported_once(tenure: Tenure) -> N
     assert MissedRun.objects.get().state == "doubtful"
 
 
+def test_a_confirm_that_arrives_meanwhile_is_not_overwritten(tenure: Tenure, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the first of two is reported, the second one's leader comes back."""
+    first, second = (slot(entry(name), NOON) for name in ("a", "b"))
+    for own in (first, second):
+        runs.claim(own, tenure)
+    Run.objects.update(noted_at=tenure.now() - SENDING - timedelta(seconds=1))
+    reported: list[str] = []
+
+    def report(name: str, *_: object) -> None:
+        reported.append(name)
+        other = {"a": second, "b": first}[name]
+        runs.note_sent(other, other.due)
+
+    monkeypatch.setattr(runs, "_complain", report)
+    runs.note_left_behind(tenure)
+    assert len(reported) == 1
+    assert sorted(Run.objects.values_list("state", flat=True)) == ["doubtful", "sent"]
+
+
 def test_a_slow_leaders_confirm_corrects_the_doubt(tenure: Tenure) -> None:
     """The truth is noted whenever it arrives."""
     own = slot(entry(), NOON)

@@ -1,15 +1,19 @@
 """The base task: sends after commit, hides arguments, and keeps countdowns within bounds."""
 
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
 import pytest
+from amqp.exceptions import MessageNacked
 from celery import Celery
 from celery.app.task import Task as CeleryTask
-from celery.exceptions import Retry
+from celery.exceptions import Reject, Retry
 from django.db import transaction
+from kombu.exceptions import OperationalError
 
 from workers.delivery.base import CountdownTooLongError, LimitTooHighError, Task
 
@@ -120,3 +124,42 @@ def test_a_limit_above_the_groups_is_refused(task: Any, sent: Sent) -> None:
     with pytest.raises(LimitTooHighError, match=r"app\.pay was sent with time_limit 901; its group allows 900"):
         task.apply_async((1,), time_limit=901)
     assert sent == []
+
+
+@pytest.mark.parametrize("error", [OperationalError("no broker"), MessageNacked()], ids=["unreachable", "full"])
+def test_a_retry_that_cannot_be_sent_gives_the_task_back(task: Any, error: Exception) -> None:
+    """Celery rejects it without requeue: it would be gone, or among the dead letters."""
+    task.acks_late = True
+    with _called(task), patch.object(CeleryTask, "apply_async", side_effect=error), pytest.raises(Reject) as raised:
+        task.retry(countdown=5)
+    assert raised.value.args == (error, True)
+
+
+def test_a_retry_of_a_task_acknowledged_early_is_sent_until_it_is_sent(task: Any) -> None:
+    """It is in no queue any more that it could go back to."""
+    task.acks_late = False
+    failures = [OperationalError("no broker"), OperationalError("no broker"), None]
+    with (
+        _called(task),
+        patch.object(time, "sleep") as slept,
+        patch.object(CeleryTask, "apply_async", side_effect=failures),
+        pytest.raises(Retry),
+    ):
+        task.retry(countdown=5)
+    assert slept.call_count == 2
+
+
+def test_a_retry_that_never_could_be_sent_fails_the_task(task: Any) -> None:
+    """A countdown that is too long stays so: the task fails with that error, and is not lost without a word."""
+    with _called(task), pytest.raises(CountdownTooLongError):
+        task.retry(countdown=61)
+
+
+@contextmanager
+def _called(task: Any) -> Iterator[None]:
+    """As if a worker ran it."""
+    task.push_request(id="1", args=(1,), kwargs={}, retries=0, called_directly=False, is_eager=False)
+    try:
+        yield
+    finally:
+        task.pop_request()

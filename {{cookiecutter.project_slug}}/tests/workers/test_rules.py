@@ -11,6 +11,10 @@ from workers.topology.problems import CODES
 # What is changed in the sound topology, and what must be printed of it (without the place).
 REFUSED: list[tuple[dict[str, Any], str]] = [
     (
+        {"groups.default.max_length": 127},
+        "default.max_length (W28): 127 < hosts 2 x slots 4 x prefetch_multiplier 16 = 128: senders would be refused while workers could take more; raise max_length to 128 or more",
+    ),
+    (
         {"groups.batch.soft_time_limit": 900},
         "batch.soft_time_limit (W10): 900 >= time_limit 900: the task would be killed before it is asked to end; lower soft_time_limit below 900 or raise time_limit above 900",
     ),

@@ -25,7 +25,7 @@ _SO_FAR = ("next_run", "last_run", "changed_at")
 #: Of an entry that the code has, or had: what it says, to be read.
 _TOLD = ("name", "task", "when", "told_args", "told_kwargs", "expires", "late_within", "origin")
 _NOT_HERE = {
-    Entry.Origin.CODE: "This entry is the code's: it is changed there, in its app's schedule.py. Here it can be disabled.",
+    Entry.Origin.CODE: "This entry is the code's: it is changed in its app's schedule.py. Here it can be disabled.",
     Entry.Origin.GONE: "The code no longer has this entry: it is not sent. If the code has it again, it is as it was.",
 }
 

@@ -155,7 +155,9 @@ class Run(models.Model):
 
     @property
     def because(self) -> str:
-        """Why it was missed, or how late it was sent."""
+        """Why it was missed, or how late it was sent; the id by which a doubtful one is found in the logs."""
+        if self.state == self.State.DOUBTFUL:
+            return f"{self.reason}; task id {self.task_id}"
         return self.reason or ("" if self.delay is None else f"sent {self.delay:.0f} s late")
 
 

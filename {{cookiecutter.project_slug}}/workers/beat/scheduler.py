@@ -101,7 +101,7 @@ class SlotScheduler(Scheduler):
     @property
     def info(self) -> str:
         """What `celery beat` prints when it starts."""
-        return f"    . lease -> {connection.vendor}, as {self._tenure.name}"
+        return f"    . lease -> {connection.vendor}"
 
     def _tick(self) -> float:
         if monotonic() >= self._next_look:

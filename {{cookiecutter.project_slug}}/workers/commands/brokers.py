@@ -14,7 +14,7 @@ from config.env import Environment, environment
 from workers.brokers.rabbitmq import admin
 from workers.brokers.rabbitmq import status as rabbitmq
 from workers.brokers.rabbitmq.api import ApiError, NobodyAnswersError
-from workers.brokers.rabbitmq.declare import Change, ConflictError, VirtualHost
+from workers.brokers.rabbitmq.declare import Change, ConflictError, NoVirtualHostError, VirtualHost
 from workers.brokers.redis import status as redis
 from workers.brokers.report import Severity
 from workers.commands.output import refuse, stderr, stdout
@@ -58,6 +58,8 @@ def declare(*, check: bool, wait: int) -> None:
         _say(host, wanted, changes)
     except ConflictError as error:
         refuse(str(error).splitlines())
+    except NoVirtualHostError as error:
+        refuse([f"BROKER_URL: the broker {error}"])
     except ApiError as error:
         refuse([f"BROKER_ADMIN_URL: {error}"])
 

@@ -29,6 +29,7 @@ CODES: Final[dict[str, str]] = {
     "W25": "a task that no group claims",
     "W26": "a task whose own limit exceeds its group's",
     "W27": "a periodic task that could not be sent",
+    "W28": "a queue that holds less than its workers reserve",
 }
 
 

@@ -135,6 +135,20 @@ def _nothing_reserved_behind_long_tasks(name: str, group: Group) -> Found:
         )
 
 
+def _queue_feeds_its_workers(topology: Topology) -> Found:
+    for name, group in topology.groups.items():
+        reserved = group.hosts * budgets.slots(topology, group) * group.prefetch_multiplier
+        if group.max_length < reserved:
+            yield _of(
+                "W28",
+                name,
+                "max_length",
+                f"{group.max_length} < hosts {group.hosts} x slots {budgets.slots(topology, group)} x "
+                f"prefetch_multiplier {group.prefetch_multiplier} = {reserved}: senders would be refused while workers "
+                f"could take more; raise max_length to {reserved} or more",
+            )
+
+
 def _someone_consumes(name: str, group: Group) -> Found:
     if group.hosts == 0:
         yield _of(
@@ -256,5 +270,6 @@ TOPOLOGY_RULES: Final[tuple[Callable[[Topology], Found], ...]] = (
     _memory_fits,
     _database_fits,
     _broker_fits,
+    _queue_feeds_its_workers,
     _patterns_apart,
 )

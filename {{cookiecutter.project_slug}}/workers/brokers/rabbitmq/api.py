@@ -54,11 +54,11 @@ class Api:
 
     def put(self, *path: str, body: dict[str, Any]) -> None:
         """Make, or change, what `path` names."""
-        self._ask("PUT", path, body)
+        _found(self._ask("PUT", path, body), path)
 
     def post(self, *path: str, body: dict[str, Any]) -> None:
         """Add to what `path` names."""
-        self._ask("POST", path, body)
+        _found(self._ask("POST", path, body), path)
 
     def _ask(
         self, method: str, path: Sequence[str], body: dict[str, Any] | None = None, query: dict[str, str] | None = None
@@ -97,7 +97,8 @@ class Api:
         )
 
 
-def _node(url: SplitResult) -> str:
+def node(url: SplitResult) -> str:
+    """Host and port of a node's API."""
     return f"{url.hostname}:{url.port or PORTS[url.scheme]}"
 
 
@@ -110,6 +111,11 @@ def _checked(answer: requests.Response, url: SplitResult, path: Sequence[str]) -
     if answer.status_code != NOT_FOUND and not answer.ok:
         raise ApiError(f"{node(url)} refuses {'/'.join(path)}: {_told(answer)}")
     return answer
+
+
+def _found(answer: requests.Response, path: Sequence[str]) -> None:
+    if answer.status_code == NOT_FOUND:
+        raise ApiError(f"has nothing to put {'/'.join(path)} into: {_told(answer)}")
 
 
 def _told(answer: requests.Response) -> str:

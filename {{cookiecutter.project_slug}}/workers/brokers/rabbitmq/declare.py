@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from workers.brokers.rabbitmq.api import Api
+from workers.brokers.rabbitmq.api import Api, ApiError
 from workers.derive.virtual_host import POLICY_PRIORITY, Binding, Declared, Exchange, Policy, Queue
 
 #: Exchanges and queues that RabbitMQ or Celery's remote control and events make for themselves.
@@ -49,6 +49,10 @@ class Conflict:
 
     def __str__(self) -> str:
         return f"the {self.kind} {self.name} {self.message}. Nothing was changed: {self.cure}"
+
+
+class NoVirtualHostError(ApiError):
+    """There is no virtual host of that name."""
 
 
 class ConflictError(Exception):
@@ -124,7 +128,7 @@ class VirtualHost:
     def _bindings(self, wanted: list[Binding]) -> Iterator[Change]:
         existing = {
             Binding(found["source"], found["destination_type"], found["destination"], found["routing_key"])
-            for found in self.api.get("bindings", self.name) or ()
+            for found in self._all("bindings")
         }
         for binding in wanted:
             if binding not in existing:
@@ -160,7 +164,13 @@ class VirtualHost:
         return f"on a node: rabbitmqctl delete_queue --if-empty -p {self.name} {queue}"
 
     def _listed(self, kind: str) -> dict[str, dict[str, Any]]:
-        return {found["name"]: found for found in self.api.get(kind, self.name) or ()}
+        return {found["name"]: found for found in self._all(kind)}
+
+    def _all(self, kind: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] | None = self.api.get(kind, self.name)
+        if found is None:
+            raise NoVirtualHostError(f"has no virtual host {self.name!r}: look at the path of BROKER_URL")
+        return found
 
 
 def _differing(found: dict[str, Any], wanted: dict[str, Any]) -> tuple[str, str]:

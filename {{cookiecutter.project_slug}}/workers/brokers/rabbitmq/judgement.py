@@ -14,6 +14,8 @@ from workers.topology import Topology
 ENOUGH: Final = 3
 #: Shares of a limit from which on somebody should look, and has to act.
 NEAR, FULL = 0.75, 0.9
+#: Queues a node below which an even spread means nothing.
+FEW: Final = 2
 #: States of a connection whose messages are held back by an alarm.
 BLOCKED: Final = ("blocking", "blocked")
 #: States of a classic queue that gives nothing: its one node is gone, or it broke.
@@ -34,13 +36,12 @@ def judge(views: Sequence[View], topology: Topology, wanted: Declared, *, alone:
     """Findings; `alone`: one node is all there is to be, as on a developer's machine."""
     best = clearest(views)
     if best is None:
-        reasons = "; ".join(f"{view.address} {view.error}" for view in views)
-        cure = "look at BROKER_ADMIN_URL, then at systemctl status rabbitmq-server on the hosts"
-        yield _critical("cluster", f"no node can be asked: {reasons}", cure)
+        cure = "look at BROKER_ADMIN_URL, then at the hosts"
+        yield _critical("cluster", f"no node can be asked: {_reasons(views)}", cure)
         return
     yield from _nodes(views, best, alone=alone)
     yield from _connections(best)
-    yield from _declared(best, wanted)
+    yield from _declared(best)
     if best.queues is not None:
         yield from _quorum(best.queues, alone=alone)
         yield from _leaders(best)
@@ -57,6 +58,13 @@ def judge(views: Sequence[View], topology: Topology, wanted: Declared, *, alone:
 def clearest(views: Iterable[View]) -> View | None:
     """The view of a node that takes part with most others; None where none answered."""
     return max((view for view in views if not view.error), key=lambda view: len(view.running), default=None)
+
+
+def _reasons(views: Sequence[View]) -> str:
+    """What the nodes say, each thing once."""
+    errors = dict.fromkeys(view.error for view in views)
+    said = {error: ", ".join(view.address for view in views if view.error == error) for error in errors}
+    return "; ".join(f"{addresses} {error}" for error, addresses in said.items())
 
 
 def _nodes(views: Sequence[View], best: View, *, alone: bool) -> Iterator[Finding]:
@@ -107,7 +115,7 @@ def _connections(best: View) -> Iterator[Finding]:
         yield _warning(user, message, "an alarm above says why; otherwise look again")
 
 
-def _declared(best: View, wanted: Declared) -> Iterator[Finding]:
+def _declared(best: View) -> Iterator[Finding]:
     if best.differences is None:
         return
     for conflict in best.differences.conflicts:
@@ -115,13 +123,11 @@ def _declared(best: View, wanted: Declared) -> Iterator[Finding]:
     kinds: dict[tuple[str, str], list[str]] = defaultdict(list)
     for change in best.differences.changes:
         kinds[change.kind, change.done].append(change.name)
-    totals = {"exchange": wanted.exchanges, "queue": wanted.queues, "binding": wanted.bindings}
     for (kind, done), names in kinds.items():
-        total = len(totals.get(kind, wanted.policies))
         if done == "created":
-            yield _critical(_plural(kind), f"{len(names)} of {total} are missing: {_some(names)}", _DECLARE)
+            yield _critical(_plural(kind), f"{len(names)} missing: {_some(names)}", _DECLARE)
         else:
-            yield _warning(_plural(kind), f"{len(names)} of {total} are not as they should be: {_some(names)}", _DECLARE)
+            yield _warning(_plural(kind), f"{len(names)} not as workers.yml asks for: {_some(names)}", _DECLARE)
 
 
 def _quorum(queues: Iterable[Thing], *, alone: bool) -> Iterator[Finding]:
@@ -146,7 +152,7 @@ def _leaders(best: View) -> Iterator[Finding]:
     counts = leaders(best)
     fair = sum(counts.values()) / max(len(counts), 1)
     for name, count in counts.items():
-        if fair >= 2 and count < fair / 2:
+        if count < fair / 2 and fair >= FEW:
             message = f"leads {count} queues, its share is {fair:.0f}: the loss of another stops more than it must"
             yield _warning(name, message, "rabbitmq-queues rebalance quorum, on any node")
 
@@ -175,7 +181,8 @@ def _policy(queue: Thing, policies: Iterable[Policy]) -> Iterator[Finding]:
 
 def policy_of(queue: str, policies: Iterable[Policy]) -> Policy | None:
     """The policy that is to hold for a queue."""
-    return next((policy for policy in policies if policy.apply_to == "queues" and re.search(policy.pattern, queue)), None)
+    ours = (policy for policy in policies if policy.apply_to == "queues")
+    return next((policy for policy in ours if re.search(policy.pattern, queue)), None)
 
 
 def _groups(queues: Mapping[str, Thing], topology: Topology) -> Iterator[Finding]:

@@ -20,7 +20,7 @@ Row = tuple[str | int | None, ...]
 
 
 def look(env: Environment, topology: Topology) -> list[Report]:
-    """A report where the environment names a RabbitMQ; takes four seconds at most, whichever node is dead.
+    """A report where the environment names a RabbitMQ; takes three seconds at most, whichever node is dead.
 
     Raises ImproperlyConfigured where the management API is not known.
     """
@@ -29,7 +29,8 @@ def look(env: Environment, topology: Topology) -> list[Report]:
     name, wanted = admin.virtual_host(env), declared(topology)
     views = survey(admin.api(env), name, wanted)
     best = clearest(views)
-    report = Report(f"BROKER_URL: RabbitMQ {best.version if best else ''}, virtual host {name}")
+    product = f"RabbitMQ {best.version}" if best else "RabbitMQ"
+    report = Report(f"BROKER_URL: {product}, virtual host {name}")
     report.findings += judge(views, topology, wanted, alone=env.is_local)
     if best and best.nodes is not None:
         report.tables.append(_nodes(best))
@@ -65,7 +66,8 @@ def _queues(view: View, topology: Topology) -> Table:
             yield (name, *counts, _online(queue), queue.get("leader"))
         delayed = [queue for name, queue in queues.items() if name.startswith(DELAYED)]
         # What is on its way from one of them to the next counts as unacknowledged.
-        waiting = sum(queue.get(f"messages_{state}", 0) for queue in delayed for state in ("ready", "unacknowledged", "dlx"))
+        states = ("messages_ready", "messages_unacknowledged", "messages_dlx")
+        waiting = sum(queue.get(state, 0) for queue in delayed for state in states)
         yield ("with a countdown, all", None, None, waiting, None, None, None, None)
 
     return Table("queues", columns, list(rows()))

@@ -13,7 +13,7 @@ from workers.derive.virtual_host import Declared
 
 #: Seconds for all of it. Nodes that lost a peer a moment ago answer nothing until they have noticed, 2.1 s later
 #: (ansible/roles/rabbitmq: rabbitmq_link_timeout), so one answer may take that long.
-WITHIN: Final = 4.0
+WITHIN: Final = 3.0
 #: What is asked of each queue: its statistics alone are ten times as long.
 _QUEUE: Final = (
     "name,type,state,leader,members,online,policy,effective_policy_definition,"
@@ -70,7 +70,7 @@ def _view(url: SplitResult, api: Api, deadline: float, virtual_host: str, wanted
         overview = alone.get("overview")
         return View(
             address,
-            name=overview["node"],
+            name=overview.get("node", ""),
             version=overview["rabbitmq_version"],
             nodes=seen(lambda: alone.get("nodes", columns=_NODE)),
             queues=seen(lambda: alone.get("queues", virtual_host, columns=_QUEUE)),

@@ -8,6 +8,7 @@ Connections to `sentinel:` URLs use this one: see `register` in this package.
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from queue import Empty
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from kombu.log import get_logger
 from kombu.transport import redis
 from kombu.utils.json import dumps
 from redis.backoff import NoBackoff
+from redis.exceptions import OutOfMemoryError
 from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
@@ -42,6 +44,12 @@ for queue = 3, #KEYS do
 end
 """
 
+#: Binds a queue when the memory is full: a worker that restarts then could not begin to work it off.
+BIND: Final = """
+redis.call('SREM', KEYS[1], '')
+redis.call('SADD', KEYS[1], ARGV[1])
+"""
+
 #: Messages that this process held when their channel was closed, and that are to be given back.
 _homeless: Final[deque[Any]] = deque()
 #: Delivery tags of messages that are done with, and are to be taken off the list of those held.
@@ -66,6 +74,11 @@ class QoS(redis.QoS):
         while _settled:
             self._remove_from_indices(_settled[0]).execute()
             _settled.popleft()
+
+    def restore_visible(self, *arguments: Any, **options: Any) -> None:
+        """Give back what workers left that died; not while the memory is full: its lock could not be written."""
+        with suppress(OutOfMemoryError):
+            super().restore_visible(*arguments, **options)
 
     def restore_unacked(self, client: Any = None) -> None:  # noqa: ARG002 - kombu's signature
         """Give back all that is held; what cannot be waits for this process's next connection."""
@@ -110,6 +123,13 @@ class Channel(redis.SentinelChannel):
             keys = [self.unacked_index_key, self.unacked_key, *(self._q_for_pri(queue, priority) for queue in queues)]
             self._give_back(keys=[keys[0], *map(self.prefixed, keys[1:])], args=[message.delivery_tag, dumps(raw)])
             _homeless.popleft()
+
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
+        try:
+            super()._queue_bind(exchange, routing_key, pattern, queue)
+        except OutOfMemoryError:
+            member = self.sep.join([routing_key or "", pattern or "", queue or ""])
+            self._create_client().register_script(BIND)(keys=[self.keyprefix_queue % (exchange,)], args=[member])
 
     def _sentinel_managed_pool(self, asynchronous: bool = False) -> SentinelConnectionPool:  # noqa: FBT002 - kombu's
         options = self._connparams(asynchronous)

@@ -1,0 +1,165 @@
+"""`workers brokers declare` on a real cluster: twice changes nothing, conflicts change nothing, and the policies act."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.brokers.clients import Clients
+from tests.brokers.cluster import Cluster
+from tests.brokers.rabbitmq import PROJECT, RabbitMQ, until
+from tests.project.running import Project
+
+#: The group that the tests change.
+GROUP: Final = "io"
+#: What its limits are made for the test, each as small as `workers check` lets it be.
+SMALL: Final = "max_length: 5\n    longest_run: 1\n    consumer_timeout: 3"
+DELIVERY_LIMIT: Final = 20
+#: Seconds within which a message has come where it goes.
+ARRIVES: Final = 20
+
+
+@pytest.fixture(scope="module")
+def cluster(rabbitmq: Cluster) -> Iterator[RabbitMQ]:
+    """The cluster of this session, healthy and empty."""
+    assert isinstance(rabbitmq, RabbitMQ)
+    rabbitmq.wait_healthy()
+    rabbitmq.clear()
+    yield rabbitmq
+    rabbitmq.clear()
+
+
+@pytest.fixture
+def clients(cluster: RabbitMQ, observed: Project, tmp_path: Path) -> Clients:
+    """Processes of the project."""
+    return Clients(cluster, observed, tmp_path)
+
+
+def declare(clients: Clients, *options: str) -> subprocess.CompletedProcess[str]:
+    """What a deploy does."""
+    return clients.run("-m", "workers", "brokers", "declare", *options, changes=clients.cluster.links("deploy"))
+
+
+def test_a_second_time_changes_nothing(clients: Clients) -> None:
+    """It runs before each release; `--check` says so, too."""
+    again = declare(clients)
+    assert again.returncode == 0, again.stderr
+    assert re.search(r"^observed: 0 declared, \d+ already there$", again.stdout, re.MULTILINE)
+    assert declare(clients, "--check").returncode == 0
+
+
+def test_what_cannot_be_changed_is_refused_and_nothing_is_changed(clients: Clients, cluster: RabbitMQ) -> None:
+    """The reason says what to do; who does it is let through."""
+    node = cluster.hosts[0]
+    node.run("rabbitmqctl", "delete_queue", "-p", PROJECT, "green")
+    node.run("rabbitmqctl", "clear_policy", "-p", PROJECT, "batch")
+    clients.ask(_OTHER_TYPE, cluster.links("deploy"))
+    refused = declare(clients)
+    assert refused.returncode == 1
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith("the queue green exists with x-queue-type classic; wanted is x-queue-type quorum")
+    assert "Nothing was changed" in line
+    assert "batch" not in node.run("rabbitmqctl", "list_policies", "-p", PROJECT).stdout.split()
+
+    command = re.search(r"rabbitmqctl delete_queue [^,)]+", line)
+    assert command, line
+    node.run(*command[0].split())
+    done = declare(clients)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"created +policy +batch ", done.stdout)
+    assert re.search(r"created +queue +green +quorum", done.stdout)
+
+
+_OTHER_TYPE: Final = """
+from config.env import environment
+from workers.brokers.rabbitmq import admin
+env = environment()
+admin.api(env).put("queues", "observed", "green", body={"durable": True, "arguments": {"x-queue-type": "classic"}})
+answer = None
+"""
+
+
+def test_what_is_given_up_too_often_becomes_a_dead_letter(clients: Clients, cluster: RabbitMQ) -> None:
+    """Each delivery may have killed a worker; after the limit the task waits for somebody who looks."""
+    assert clients.ask(_GIVEN_UP) == DELIVERY_LIMIT + 1
+
+    def dead() -> list[str]:
+        listed = cluster.hosts[0].run("rabbitmqctl", "list_queues", "-q", "-p", PROJECT, "name", "messages_ready").stdout
+        return [line for line in listed.splitlines() if line.startswith(("green\t", "green.dead\t"))]
+
+    until(lambda: sorted(dead()) == ["green\t0", "green.dead\t1"], lambda: f"the dead letter: {dead()}", ARRIVES)
+    cluster.clear()
+
+
+_GIVEN_UP: Final = f"""
+import time
+answer = 0
+with app.connection_for_write() as connection, connection.channel() as channel:
+    message = channel.prepare_message("poison", content_encoding="utf-8")
+    channel.basic_publish(message, exchange="tasks", routing_key="green")
+    deadline = time.monotonic() + {ARRIVES}
+    while answer <= {DELIVERY_LIMIT} and time.monotonic() < deadline:
+        if message := channel.basic_get("green"):
+            answer += 1
+            channel.basic_reject(message.delivery_tag, requeue=True)
+    answer += channel.basic_get("green") is not None
+"""
+
+
+@pytest.fixture
+def small(clients: Clients, cluster: RabbitMQ) -> Iterator[subprocess.CompletedProcess[str]]:
+    """Declared anew with small limits for one group; what that said."""
+    file = clients.project.root / "workers.yml"
+    sound = file.read_text(encoding="utf-8")
+    file.write_text(re.sub(r"(?m)^    longest_run: 40$", f"    {SMALL}", sound), encoding="utf-8")
+    tick = "[rpc:call(Node, application, set_env, [rabbit, channel_tick_interval, {}]) || Node <- rabbit_nodes:list_running()]."
+    cluster.hosts[0].run("rabbitmqctl", "eval", tick.format(1000))
+    try:
+        yield declare(clients)
+    finally:
+        file.write_text(sound, encoding="utf-8")
+        cluster.hosts[0].run("rabbitmqctl", "eval", tick.format(60_000))
+        declare(clients)
+        cluster.clear()
+
+
+def test_limits_can_be_changed_and_act(clients: Clients, small: subprocess.CompletedProcess[str]) -> None:
+    """A full queue refuses, so that the sender learns of it; a task that is held too long is taken away.
+
+    RabbitMQ looks for those once a minute; here once a second.
+    """
+    assert re.search(r"changed +policy +io ", small.stdout), small.stdout + small.stderr
+    found = clients.ask(_LIMITS)
+    assert "MessageNacked" in found["refused"]
+    assert 5 <= found["accepted"] <= 20  # the limit is a rough one
+    assert "PRECONDITION_FAILED - delivery acknowledgement on channel" in found["taken"]
+    assert "Timeout value used: 3000 ms" in found["taken"]
+
+
+_LIMITS: Final = f"""
+import time
+accepted, refused, taken = 0, None, None
+with app.connection_for_write() as connection, connection.channel() as channel:
+    while refused is None and accepted < 100:
+        message = channel.prepare_message("x", content_encoding="utf-8")
+        try:
+            channel.basic_publish(message, exchange="tasks", routing_key="{GROUP}")
+            accepted += 1
+        except Exception as error:
+            refused = repr(error)
+with app.connection_for_read() as connection:
+    channel = connection.channel()
+    channel.basic_get("{GROUP}")
+    deadline = time.monotonic() + {ARRIVES}
+    while taken is None and time.monotonic() < deadline:
+        try:
+            connection.drain_events(timeout=1)
+        except TimeoutError:
+            pass
+        except Exception as error:
+            taken = str(error)
+answer = {{"accepted": accepted, "refused": refused, "taken": taken}}
+"""

@@ -1,0 +1,96 @@
+"""A task that asks for a retry while the broker refuses to take it is not lost."""
+
+import json
+import shutil
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.brokers.clients import Clients
+from tests.brokers.cluster import Cluster
+from tests.brokers.observers import project as observed_project
+from tests.brokers.observers.processes import Observers
+from tests.brokers.rabbitmq import PROJECT, RabbitMQ, until
+from tests.project.running import Project
+
+#: A task that retries once. The group acknowledges late.
+TASK: Final = """
+
+from tests.brokers.observers.events import record
+
+
+@shared_task(bind=True, max_retries=1)
+def again(self, identifier: str) -> None:
+    record("run", "now", f"{identifier} attempt {self.request.retries}")
+    if not self.request.retries:
+        raise self.retry(countdown=1)
+"""
+GROUP: Final = "batch"
+COUNT: Final = 3
+
+
+@pytest.fixture
+def project(observed: Project, tmp_path: Path) -> Project:
+    """The observed project with that task."""
+    root = tmp_path / "project"
+    shutil.copytree(observed.root, root, symlinks=True)
+    with (root / f"probe/tasks/{GROUP}.py").open("a", encoding="utf-8") as tasks:
+        tasks.write(TASK)
+    return Project(root, observed.python)
+
+
+def test_a_retry_that_is_refused_puts_the_task_back(rabbitmq: Cluster, project: Project, tmp_path: Path) -> None:
+    """The queues of countdowns are full: the retry cannot be sent. Once they take messages each task has its retry."""
+    assert isinstance(rabbitmq, RabbitMQ)
+    rabbitmq.wait_healthy()
+    clients = Clients(rabbitmq, project, tmp_path)
+    _send(clients)
+    _refuse_countdowns(rabbitmq)
+    try:
+        with clients.observers() as observers:
+            clients.worker(observers, "retrying", GROUP)
+            until(lambda: _runs(observers, 0).total() > COUNT, lambda: f"a second run\n{observers.tails()}", 60)
+            assert not _runs(observers, 1)
+            observed_project.declare(project, rabbitmq)  # which mends the policy
+            until(lambda: len(_runs(observers, 1)) == COUNT, lambda: f"every retry\n{observers.tails()}", 60)
+            until(lambda: not _waiting(rabbitmq, f"{GROUP}"), "an empty queue")
+        assert not _waiting(rabbitmq, f"{GROUP}.dead")
+    finally:
+        observed_project.declare(project, rabbitmq)
+        rabbitmq.clear()
+
+
+def _send(clients: Clients) -> None:
+    clients.ask(
+        f"""
+from probe.tasks.{GROUP} import again
+for number in range({COUNT}):
+    again.delay(str(number))
+answer = None
+"""
+    )
+
+
+def _refuse_countdowns(cluster: RabbitMQ) -> None:
+    """Fill the first queue of countdowns to its limit, which is one message for as long as this lasts."""
+    host = cluster.hosts[0]
+    definition = json.dumps({"max-length": 0})
+    where = ("-p", PROJECT, "--apply-to", "queues", "--priority", "10")
+    host.run("rabbitmqctl", "set_policy", *where, "delayed", "^celery_delayed_[0-9]+$", definition)
+    time.sleep(1)  # a policy reaches the queues' leaders one after the other
+
+
+def _runs(observers: Observers, attempt: int) -> Counter[str]:
+    runs = (event.id for event in observers.seen() if event.what == "run")
+    return Counter(run.partition(" ")[0] for run in runs if run.endswith(f" attempt {attempt}"))
+
+
+def _waiting(cluster: RabbitMQ, queue: str) -> int:
+    listed: subprocess.CompletedProcess[str] = cluster.hosts[0].run(
+        "rabbitmqctl", "--quiet", "list_queues", "-p", PROJECT, "--formatter", "json", "name", "messages"
+    )
+    return next(int(each["messages"]) for each in json.loads(listed.stdout) if each["name"] == queue)
