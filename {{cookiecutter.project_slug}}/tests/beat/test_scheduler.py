@@ -159,6 +159,54 @@ def test_a_database_that_goes_away_and_comes_back_costs_nothing(
     assert [line["what"] for line in logged if line["event"] in ("beat_without", "beat_again_with")] == ["database"] * 2
 
 
+def test_a_database_that_is_back_is_noticed_at_once(beat: SlotScheduler, fails: Callable[..., None]) -> None:
+    """The next tick looks at the lease, whenever that was due."""
+    ticks(beat)
+    owed()
+    fails(lease.Tenure, "show_up", DatabaseLostError("gone"))
+    beat._next_look = 0
+    assert beat.tick() == scheduler.RETRY
+    beat.tick()
+    assert (sent(), states()) == (1, ["sent"])
+
+
+def test_a_broker_that_went_away_between_two_slots_is_noticed_before_the_claim(
+    beat: SlotScheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection was kept, and nobody said that it had ended: the slot goes through a new one, without a doubt."""
+    owed("first")
+    ticks(beat)
+    kept: Any = beat._sender._connection
+    channel = kept.channel
+    calls: list[int] = []
+
+    def once_lost() -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            raise ConnectionResetError("gone")
+        return channel()
+
+    monkeypatch.setattr(kept, "channel", once_lost)
+    owed("second")
+    ticks(beat)
+    assert (sent(), states()) == (2, ["sent", "sent"])
+
+
+def test_the_codes_entries_are_stored_by_whoever_becomes_active(
+    beat: SlotScheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by one that waits: it may be of another release."""
+    monkeypatch.setitem(app.conf, "beat_schedule", {"app.one": {"task": TASK, "schedule": 3600}})
+    lease.prepare()
+    other = Tenure()
+    assert other.hold()
+    ticks(beat)
+    assert not Entry.objects.exists()
+    other.release()
+    ticks(beat)
+    assert Entry.objects.get().name == "app.one"
+
+
 def test_the_lease_survives_a_short_absence_of_the_database(beat: SlotScheduler, fails: Callable[..., None]) -> None:
     """The number stays, so nothing has to be taken over."""
     ticks(beat)

@@ -79,11 +79,15 @@ def test_once_is_one_slot() -> None:
 
 
 def test_missed_slots_are_counted_up_to_a_bound() -> None:
-    """A year without a scheduler is told in no time."""
+    """A year without a scheduler is told in no time; intervals need no counting."""
     begin = datetime(2026, 1, 1, tzinfo=UTC)
     assert count(Every(60), begin, begin + timedelta(minutes=5)) == (4, begin + timedelta(minutes=1))
     assert count(Every(60), begin, begin + timedelta(minutes=1)) == (0, None)
-    assert count(Every(1), begin, begin + timedelta(days=365))[0] == 1000
+    assert count(Every(60), begin, begin + timedelta(minutes=5, seconds=1)) == (5, begin + timedelta(minutes=1))
+    assert count(Every(1), begin, begin + timedelta(days=365))[0] == 365 * 24 * 3600 - 1
+    minutes = Cron("* * * * *", ZoneInfo("UTC"))
+    assert count(minutes, begin, begin + timedelta(minutes=5)) == (4, begin + timedelta(minutes=1))
+    assert count(minutes, begin, begin + timedelta(days=365)) == (200, begin + timedelta(minutes=1))
 
 
 _minutes = st.sampled_from(["*", "0", "30", "*/15", "7,42", "59"])
@@ -110,20 +114,20 @@ def test_looking_back_finds_what_looking_ahead_found(
 
 
 @pytest.mark.parametrize("zone", ZONES)
-@pytest.mark.parametrize("text", ["*/20 * * * *", "10 2 * * *", "0,30 0-3 * * *", "45 23 * * *"])
+@pytest.mark.parametrize("text", ["*/20 * * * *", "50 * * * *", "10 2 * * *", "0,30 0-3 * * *", "45 23 * * *"])
 def test_slots_around_each_change_are_what_a_clock_on_the_wall_shows(zone: str, text: str) -> None:
     """Minute by minute: whenever the wall shows a named time, without `*` for the first time; and what it skips."""
     info = ZoneInfo(zone)
     cron = Cron(text, info)
     minutes, hours = cron._fields.minute, cron._fields.hour
     for change in _changes(info):
-        begin, end = change - timedelta(hours=26), change + timedelta(hours=26)
+        begin, end = change - timedelta(hours=50), change + timedelta(hours=50)
         slots, slot = set(), cron.following(begin)
         while slot and slot < end:
             slots.add(slot)
             slot = cron.following(slot)
         shown: dict[datetime, list[datetime]] = {}
-        for number in range(1, 52 * 60):
+        for number in range(1, 100 * 60):
             moment = begin + timedelta(minutes=number)
             shown.setdefault(moment.astimezone(info).replace(tzinfo=None, fold=0), []).append(moment)
         named = {wall: times for wall, times in shown.items() if wall.minute in minutes and wall.hour in hours}
@@ -131,6 +135,10 @@ def test_slots_around_each_change_are_what_a_clock_on_the_wall_shows(zone: str, 
         assert expected <= slots
         assert all(change <= slot < change + timedelta(hours=1) for slot in slots - expected), "of the skipped time"
         assert len(hours) < 24 or slots == expected
+        for number in range(48 * 12, 56 * 12):  # around the change, from each moment on, back and ahead
+            moment = begin + timedelta(minutes=5 * number)
+            assert cron.following(moment) == min(slot for slot in slots if slot > moment)
+            assert cron.latest(moment) == max(slot for slot in slots if slot <= moment)
 
 
 def _changes(zone: ZoneInfo) -> list[datetime]:

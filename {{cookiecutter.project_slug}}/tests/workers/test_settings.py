@@ -1,13 +1,15 @@
 """What Celery is told: known settings only, the traps closed, and the same on both brokers."""
 
+import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from celery import Celery
 from celery.app.defaults import DEFAULTS
 
 from tests.workers.sample import SOUND, changed, loaded
-from workers.derive.broker import tls, transport_options
+from workers.derive.broker import connect_timeout, tls, transport_options
 from workers.derive.celery_settings import Links, celery_settings, group_settings
 from workers.derive.queues import queues
 from workers.topology import Topology
@@ -79,15 +81,25 @@ def test_every_redis_wait_is_bounded(topology: Topology) -> None:
 
 def test_publishes_are_confirmed_on_rabbitmq(topology: Topology) -> None:
     """An unconfirmed message may be lost by any broker (trap 16)."""
-    assert transport_options(topology, RABBITMQ) == {"confirm_publish": True}
+    assert transport_options(topology, RABBITMQ)["confirm_publish"] is True
 
 
-def test_tls_verifies_the_peer_and_its_name() -> None:
-    """py-amqp checks no name unless it is given one (trap 15)."""
-    options = tls(RABBITMQ, Path("/etc/ca.pem"))
-    assert options is not None
-    assert (options["server_hostname"], options["ca_certs"]) == ("rabbit.internal", "/etc/ca.pem")
-    assert options["cert_reqs"] == 2
+def test_a_lost_node_of_rabbitmq_is_noticed_within_three_seconds(topology: Topology) -> None:
+    """The kernel probes a silent connection after one second, and gives it up when the answer is late."""
+    settings = transport_options(topology, RABBITMQ)["socket_settings"]
+    probe = settings[socket.TCP_KEEPIDLE] + settings[socket.TCP_KEEPINTVL]
+    assert max(probe, settings[socket.TCP_USER_TIMEOUT] / 1000) <= 3
+
+
+def test_the_second_url_is_tried(topology: Topology) -> None:
+    """Kombu gives all URLs together one connection time-out unless told otherwise (kombu #1594)."""
+    assert transport_options(topology, RABBITMQ)["connect_retries_timeout"] > 3 * connect_timeout(RABBITMQ)
+
+
+def test_tls_verifies_the_peer() -> None:
+    """Its name as well: RabbitMQ's is each node's own, which the transport fills in (trap 15)."""
+    assert tls(RABBITMQ, Path("/etc/ca.pem")) == {"cert_reqs": 2, "ca_certs": "/etc/ca.pem"}
+    assert tls("amqp://u:x@127.0.0.1:5672/shop", None) is None
     assert tls("rediss://:x@cache.internal:6379/0", Path("/etc/ca.pem")) == {
         "ssl_cert_reqs": 2,
         "ssl_ca_certs": "/etc/ca.pem",
@@ -95,10 +107,16 @@ def test_tls_verifies_the_peer_and_its_name() -> None:
     assert tls(REDIS, None) is None
 
 
-def test_control_queues_are_durable_and_shared(topology: Topology) -> None:
-    """An exclusive one locks a restarted worker of the same name out (trap 5)."""
-    settings = _settings(topology, RABBITMQ)
-    assert (settings["control_queue_durable"], settings["control_queue_exclusive"]) == (True, False)
+def test_remote_control_has_a_queue_a_connection(topology: Topology) -> None:
+    """One that is named after the worker cannot be declared again while the broker holds on to the old one (trap 5)."""
+    app = Celery("t", set_as_current=False)
+    app.control_cls = "workers.brokers.rabbitmq.control:Control"
+    app.conf.update(_settings(topology, RABBITMQ))
+    control: Any = app.control
+    names = [control.mailbox.get_queue("batch@host").name for _ in range(2)]
+    assert names[0] != names[1]
+    assert all(name.startswith("batch@host.") and name.endswith(".celery.pidbox") for name in names)
+    assert not [key for key in _settings(topology, RABBITMQ) if key.startswith(("control_queue", "event_queue"))]
 
 
 def test_redis_keeps_celerys_own_control_queues(topology: Topology) -> None:

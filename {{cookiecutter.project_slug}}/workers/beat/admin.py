@@ -87,12 +87,6 @@ class EntryAdmin(ModelAdmin):
         """Not for the code's entries, which would come back; disable them."""
         return super().has_delete_permission(request, entry) and not (entry and entry.origin == Entry.Origin.CODE)
 
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """The same for the action on several."""
-        deleted, count, perms, protected = super().get_deleted_objects(objs, request)
-        own = [f"{entry}: it is in the code; disable it" for entry in objs if entry.origin == Entry.Origin.CODE]
-        return deleted, count, perms, [*protected, *own]
-
     @admin.display(description="when")
     def when(self, entry: Entry) -> str:
         """Its timing; a cron line as it was written."""

@@ -127,7 +127,9 @@ class Run(models.Model):
     name = models.CharField("entry", max_length=200)
     due = models.DateTimeField()
     state = models.CharField(max_length=8, choices=State)
-    count = models.PositiveIntegerField("runs", default=1, help_text="Slots in a row that were missed.")
+    count = models.PositiveIntegerField(
+        "runs", default=1, help_text="Slots in a row that were missed; of a cron line, 200 or more."
+    )
     first_due = models.DateTimeField(null=True, help_text="Of several in a row the first; `due` is the last.")
     reason = models.CharField(max_length=300, blank=True)
     task_id = models.CharField(max_length=36, blank=True)

@@ -70,7 +70,6 @@ class SlotScheduler(Scheduler):
         except _DATABASE_ERRORS as error:
             self._say_trouble("database", error)
             connection.close()
-            self._plan.forget()
             self._next_look = 0.0
             return RETRY
         finally:
@@ -176,7 +175,8 @@ class SlotScheduler(Scheduler):
             runs.note_missed(gap, reason, self._tenure)
             planned.move_on(gap.last)
             if not slot:
-                finish(planned.entry)
+                self._unsaved.append(partial(finish, planned.entry))
+                self._save()
         return slot
 
     def _send(self, planned: Planned, slot: Slot, producer: Producer) -> bool:
@@ -193,9 +193,8 @@ class SlotScheduler(Scheduler):
             self._next_look = 0.0
             return False
         planned.move_on(slot.due)
-        self._unsaved.append(self._publish(slot, producer))
+        self._unsaved += [self._publish(slot, producer), partial(finish, slot.entry)]
         self._save()
-        finish(slot.entry)
         return True
 
     def _publish(self, slot: Slot, producer: Producer) -> Callable[[], None]:

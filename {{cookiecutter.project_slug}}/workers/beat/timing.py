@@ -4,7 +4,7 @@ Each timing names *slots*: instants that do not depend on who asks, nor on when 
 slot is known by its instant in UTC, so a change of the clocks gives it no second name.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import cached_property
@@ -18,8 +18,8 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 HORIZON: Final = 41 * 366
 #: How far a change of the clocks may move a slot from its place on the wall clock; those in use move it by one hour.
 MARGIN: Final = timedelta(hours=3)
-#: Slots counted at most; whoever missed more knows enough.
-MANY: Final = 1000
+#: Slots of a cron line that are counted at most, one by one: whoever missed more knows enough.
+MANY: Final = 200
 
 
 class Timing(Protocol):
@@ -83,13 +83,11 @@ class Cron:
 
     def latest(self, until: datetime) -> datetime | None:
         """The last slot at or before `until`."""
-        hours = self._hours(until + MARGIN, -1)
-        return next((slot for hour in hours for slot in reversed(self._slots(hour)) if slot <= until), None)
+        return self._nearest(until, -1, max)
 
     def following(self, after: datetime) -> datetime | None:
         """The first slot after `after`."""
-        hours = self._hours(after - MARGIN, +1)
-        return next((slot for hour in hours for slot in self._slots(hour) if slot > after), None)
+        return self._nearest(after, +1, min)
 
     def __str__(self) -> str:
         return self.text
@@ -98,13 +96,29 @@ class Cron:
     def _fields(self) -> Any:  # celery.schedules.crontab; its stubs know no fields
         return crontab.from_string(self.text)
 
+    def _nearest(self, moment: datetime, step: int, pick: Callable[..., datetime | None]) -> datetime | None:
+        """The slot next to `moment`, after it (step 1) or up to it (step -1).
+
+        Near a change, a later hour of the wall clock may hold an earlier slot, so the hours around are looked at, too.
+        """
+        found: datetime | None = None
+        for hour in self._hours(moment - step * MARGIN, step):
+            if found and (hour - self._wall(found)) * step > MARGIN:
+                break
+            slots = [slot for slot in self._slots(hour) if (slot > moment) == (step > 0)]
+            found = pick([*slots, found] if found else slots, default=None)
+        return found
+
+    def _wall(self, moment: datetime) -> datetime:
+        return moment.astimezone(self.zone).replace(tzinfo=None, fold=0)
+
     @property
     def _follows_real_time(self) -> bool:
         return len(self._fields.hour) == 24  # noqa: PLR2004 - each hour of the day
 
     def _hours(self, moment: datetime, step: int) -> Iterator[datetime]:
         """The hours on the wall clock that the fields name, from that of `moment` on, forwards or backwards."""
-        local = moment.astimezone(self.zone).replace(minute=0, second=0, microsecond=0, tzinfo=None)
+        local = self._wall(moment)
         named = sorted(self._fields.hour, reverse=step < 0)
         for distance in range(HORIZON):
             day = local.date() + timedelta(days=distance * step)
@@ -125,17 +139,21 @@ class Cron:
         if not self._follows_real_time:
             return sorted({self._instant(wall, 0) for wall in walls})
         both = ((wall, self._instant(wall, fold)) for wall in walls for fold in (0, 1))
-        return sorted({slot for wall, slot in both if slot.astimezone(self.zone).replace(tzinfo=None, fold=0) == wall})
+        return sorted({slot for wall, slot in both if self._wall(slot) == wall})
 
     def _instant(self, wall: datetime, fold: int) -> datetime:
         return wall.replace(tzinfo=self.zone, fold=fold).astimezone(UTC)
 
 
 def count(timing: Timing, after: datetime, before: datetime) -> tuple[int, datetime | None]:
-    """How many slots lie between the two moments, both excluded, up to MANY; and the first of them."""
+    """How many slots lie between the two moments, both excluded, and the first of them; of a cron line up to MANY."""
     first = slot = timing.following(after)
+    if first is None or first >= before:
+        return 0, None
+    if isinstance(timing, Every):
+        return -((first - before) // timedelta(seconds=timing.seconds)), first
     found = 0
     while slot is not None and slot < before and found < MANY:
         found += 1
         slot = timing.following(slot)
-    return found, first if found else None
+    return found, first

@@ -11,6 +11,7 @@ import click
 
 from config.env import Environment, environment
 from workers.commands.output import refuse, stdout
+from workers.derive.broker import is_rabbitmq
 from workers.derive.local_processes import local_processes
 from workers.local.preflight import CannotStartError, check_disk, check_ports, only_run
 from workers.local.redis_server import NoRedisServerError, embedded_redis
@@ -53,6 +54,7 @@ def _run(topology: Topology) -> int:
         check_ports(_ports(env))
         if env.embedded_redis:
             stack.enter_context(embedded_redis(env.broker_url.get_secret_value(), LOCAL / "redis"))
+        _declare(env)
         _prepare(topology)
         _say_where(env)
         manager = DrainingManager(local_processes(topology), max(map(stop_timeout, topology.groups.values())))
@@ -65,6 +67,15 @@ def _ports(env: Environment) -> dict[str, int]:
     if env.embedded_redis:
         ports["BROKER_URL"] = urlsplit(env.broker_url.get_secret_value()).port or 6379
     return ports
+
+
+def _declare(env: Environment) -> None:
+    """What a deploy does: on RabbitMQ nobody else may. BROKER_ADMIN_URL says where; RabbitMQ's defaults need none."""
+    if is_rabbitmq(env.broker_url.get_secret_value()):
+        stdout.print("[dim]workers brokers declare[/]")
+        done = _python("-m", "workers", "brokers", "declare")
+        if done.returncode:
+            raise CannotStartError(done.stderr.rstrip())
 
 
 def _prepare(topology: Topology) -> None:

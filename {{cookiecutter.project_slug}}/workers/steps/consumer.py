@@ -10,6 +10,7 @@ from kombu import Connection
 from kombu.exceptions import OperationalError
 
 from workers.brokers.reasons import reason
+from workers.derive.sentinel import SCHEME as SENTINEL
 from workers.steps.patience import FIRST_PAUSE, pauses, rest
 
 logger = structlog.get_logger(__name__)
@@ -36,8 +37,8 @@ class Consumer(consumer.Consumer):
             if not failures:
                 self.first_connection_attempt = False
                 return conn
-            told = "; ".join(dict.fromkeys(failures))
-            logger.error("broker_refuses", variable="BROKER_URL", reason=told, next_try=f"in {pause:g} s")
+            variable, told = _where("; ".join(dict.fromkeys(failures)))
+            logger.error("broker_refuses", variable=variable, reason=told, next_try=f"in {pause:g} s")
             rest(pause)
         raise AssertionError("the pauses never end")
 
@@ -54,7 +55,10 @@ def _tried(conn: Connection) -> list[str]:
     failures: list[str] = []
 
     def note(error: Exception, _pause: float) -> None:
-        failures.append(f"{conn.hostname}:{conn.port} {reason(error)}")
+        # Behind Sentinels an error says by itself whom it came from; the connection has a primary's name only.
+        failures.append(
+            str(error) if conn.transport_cls == SENTINEL else f"{conn.hostname}:{conn.port} {reason(error)}"
+        )
 
     others = max(len(conn.alt) - 1, 0)
     try:
@@ -63,6 +67,12 @@ def _tried(conn: Connection) -> list[str]:
         note(error, 0)
         return failures
     return []
+
+
+def _where(told: str) -> tuple[str, str]:
+    """The variable to look at, and the reason: an error that knows a better one than BROKER_URL begins with it."""
+    variable, colon, rest_of_it = told.partition(": ")
+    return (variable, rest_of_it) if colon and variable.isupper() else ("BROKER_URL", told)
 
 
 def _errors(conn: Any) -> tuple[type[Exception], ...]:

@@ -137,7 +137,9 @@ class Migration(migrations.Migration):
                 (
                     "count",
                     models.PositiveIntegerField(
-                        default=1, help_text="Slots in a row that were missed.", verbose_name="runs"
+                        default=1,
+                        help_text="Slots in a row that were missed; of a cron line, 200 or more.",
+                        verbose_name="runs",
                     ),
                 ),
                 (

@@ -106,7 +106,7 @@ class Sentinels:
                 reasons.append(f"{address}: {error}")
                 _silent[address] = time.monotonic()
         if not told:
-            raise NoPrimaryError(f"no Sentinel answers; look at SENTINEL_URL ({'; '.join(reasons)})")
+            raise NoPrimaryError(f"SENTINEL_URL: no Sentinel answers ({'; '.join(reasons)})")
         return told
 
     def _opinion(self, address: str, link: "Redis", name: str) -> Primary:
