@@ -20,6 +20,12 @@ from rehearsal.watch import Watch
 
 #: Seconds for one layer, with a slow mirror.
 TIMEOUT: Final = 1800
+#: In namespaces of its own, and bound to this process: if it is killed, nothing goes on building.
+_BOUND: Final = (
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
+)
+#: What Debian signs its archive with; debootstrap and apt check it.
 KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
@@ -68,36 +74,26 @@ def _said(layer: Layer) -> str:
 def _fill(layer: Layer, catalogue: Catalogue, work: Path) -> None:
     if layer.folder:
         shutil.copytree(layer.folder, work / "upper", symlinks=True)
+        (work / "upper").chmod(0o755)  # it becomes the root of hosts, whoever may look into the folder here
         return
     (work / "apt.conf").write_text(apt_conf(), encoding="utf-8")
     log = CACHE / "building" / f"{layer.name}.log"
-    # --pdeathsig and --kill-child: if this process is killed, nothing goes on building.
-    command = [
-        "setpriv",
-        "--pdeathsig",
-        "KILL",
-        "unshare",
-        "--mount",
-        "--pid",
-        "--fork",
-        "--kill-child",
-        "--mount-proc",
-    ]
-    command += ["sh", str(PACKAGE / "build.sh"), "packages" if layer.below else "base"]
-    with log.open("w") as output:
-        done = subprocess.run(
-            command,
-            cwd=layer.path.parent if layer.below else work,
-            env=os.environ | environment() | _variables(layer, catalogue, work),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-            timeout=TIMEOUT,
-        )
-    if done.returncode:
+    try:
+        with log.open("w") as output:
+            subprocess.run(
+                [*_BOUND, "sh", str(PACKAGE / "build.sh"), "packages" if layer.below else "base"],
+                cwd=layer.path.parent if layer.below else work,
+                env=os.environ | environment() | _variables(layer, catalogue, work),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                umask=0o022,  # a stricter one of root's would lock everybody out of the hosts' own programs
+                check=True,
+                timeout=TIMEOUT,
+            )
+    except subprocess.SubprocessError:  # a failure, or no end
         end = tail(log.read_text(encoding="utf-8", errors="replace"))
-        raise RehearsalError(f"layer {layer.label} could not be built; the end of {log}:\n{end}")
+        raise RehearsalError(f"layer {layer.label} could not be built; the end of {log}:\n{end}") from None
     log.unlink()
 
 

@@ -95,7 +95,8 @@ class Fleet:
                 list(pool.map(Host.start, self.hosts.values()))
             with watch(f"boot, {len(self.hosts) - len(running)} of {len(self.hosts)} hosts"):
                 self._wait()
-            self._introduce(running)
+            if layers:
+                self._introduce([host for name, host in self.hosts.items() if name not in layers])
 
     def down(self, watch: Watch = unwatched) -> None:
         """Take away everything that was made for it, its disks included; layers stay. Nothing if there is nothing."""
@@ -186,9 +187,9 @@ class Fleet:
         with ThreadPoolExecutor(len(self.hosts)) as pool:
             list(pool.map(Host.wait, self.hosts.values()))
 
-    def _introduce(self, running: list[Host]) -> None:
-        """Tell hosts that were already on of those that came to them."""
+    def _introduce(self, older: list[Host]) -> None:
+        """Tell hosts that were there already of those that came to them."""
         hosts = hosts_file(self.inventory.hosts, self.network.controller)
-        for host in running:
+        for host in older:
             self.network.introduce(host.entry)
             host.write("/etc/hosts", hosts)

@@ -1,9 +1,9 @@
 """One host: what to do in it, and what to do to it."""
 
 import hashlib
-import shlex
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,7 @@ from rehearsal.errors import RehearsalError
 from rehearsal.inventory import HostEntry
 from rehearsal.network import Network, exists, interface
 from rehearsal.paths import CACHE, PACKAGE
-from rehearsal.shell import said, tail
+from rehearsal.shell import TIMEOUT, said, tail
 from rehearsal.state import folder_of, locked
 
 #: Seconds a host gets to boot; it takes about one, more when many boot at once.
@@ -22,7 +22,8 @@ _POLL: Final = 0.02
 
 #: Forks into the host's process namespace and waits. nsenter would do so too, but stops itself with what it started
 #: when a shutdown stops all processes, never reaps it, and so holds up the end of the namespace: a reboot would hang.
-_ENTER: Final = 'trap : INT QUIT; "$@"; exit $?'
+#: It survives Ctrl-C, which is meant for what it waits for.
+_ENTER: Final = 'umask 022; trap : INT QUIT; "$@"; exit $?'
 
 #: How a command in a host begins: in root's home, with the environment that a unit has, as long as its caller lives.
 _CLEAN: Final = (
@@ -36,6 +37,7 @@ _CLEAN: Final = (
 #: Writes standard input to $1 with mode $2 and owner $3: the file is there as a whole or not at all.
 _WRITE: Final = """\
 set -eu
+mkdir -p "$(dirname "$1")"
 new=$(mktemp "$(dirname "$1")/.rehearsal.XXXXXX")
 trap 'rm -f "$new"' EXIT
 cat > "$new"; chmod "$2" "$new"; chown "$3" "$new"; mv -T "$new" "$1"
@@ -92,7 +94,9 @@ class Host:
         pid = self.cgroup.init()
         if pid is None:
             raise RehearsalError(f"host {self.name} is off; boot it first")
-        enter = ["nsenter", "--target", str(pid), "--all", "--no-fork", "--", "/bin/sh", "-c", _ENTER, "enter"]
+        # --root: where this machine is itself a chroot, the host's namespace of mounts begins above the host's root.
+        enter = ["nsenter", "--target", str(pid), "--all", "--root", "--no-fork", "--"]
+        enter += ["/bin/sh", "-c", _ENTER, "enter"]
         return [*enter, *_CLEAN, *argv]
 
     def run(
@@ -100,31 +104,33 @@ class Host:
         *argv: str,
         input: str | None = None,  # noqa: A002 - what subprocess.run calls it
         check: bool = True,
-        timeout: float = 30,
+        timeout: float = TIMEOUT,
     ) -> subprocess.CompletedProcess[str]:
         """Run `argv` in it as root, without a shell.
 
         Raises RehearsalError after `timeout` seconds, and for an exit code other than 0 unless `check` is false.
         """
-        try:
-            done = subprocess.run(
-                self.command(*argv), input=input, capture_output=True, text=True, check=False, timeout=timeout
-            )
-        except subprocess.TimeoutExpired:
-            raise RehearsalError(f"{self.name}: {said(argv)}: no end after {timeout:g} s") from None
-        if check and done.returncode:
-            printed = tail(done.stdout + done.stderr)
-            raise RehearsalError(f"{self.name}: {said(argv)}: exit code {done.returncode}\n{printed}")
-        return done
+        given = None if input is None else input.encode()
+        code, printed, errors = self._communicate(argv, given, timeout)
+        if check and code:
+            raise RehearsalError(f"{self.name}: {said(argv)}: exit code {code}\n{tail(printed + errors)}")
+        return subprocess.CompletedProcess(argv, code, printed, errors)
 
     def write(self, path: str, content: str | bytes, *, mode: int = 0o644, owner: str = "root:root") -> None:
         """Write a file in it, as a whole or not at all; folders above that are missing are made."""
-        raw = content.encode() if isinstance(content, str) else content
-        script = f"mkdir -p {shlex.quote(str(Path(path).parent))}\n{_WRITE}"
-        command = self.command("sh", "-c", script, "write", path, f"{mode:o}", owner)
-        done = subprocess.run(command, input=raw, capture_output=True, check=False, timeout=30)
-        if done.returncode:
-            raise RehearsalError(f"{self.name}: {path} cannot be written\n{tail(done.stderr.decode(errors='replace'))}")
+        given = content.encode() if isinstance(content, str) else content
+        argv = ("sh", "-c", _WRITE, "write", path, f"{mode:o}", owner)
+        code, _, errors = self._communicate(argv, given, TIMEOUT)
+        if code:
+            raise RehearsalError(f"{self.name}: {path} cannot be written\n{tail(errors)}")
+
+    def _communicate(self, argv: Sequence[str], given: bytes | None, timeout: float) -> tuple[int, str, str]:
+        """Exit code, output and errors of a command in it; what is no UTF-8 is replaced, programs print anything."""
+        try:
+            done = subprocess.run(self.command(*argv), input=given, capture_output=True, check=False, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            raise RehearsalError(f"{self.name}: {said(argv)}: no end after {timeout:g} s") from None
+        return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
 
     def read(self, path: str) -> str:
         """The text of a file in it."""
@@ -172,7 +178,7 @@ class Host:
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
-                check=True,
+                check=False,  # `wait` finds out, and has the console to show
                 timeout=BOOT_TIMEOUT,
             )
 

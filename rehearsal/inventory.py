@@ -20,6 +20,9 @@ from rehearsal.groups import HostNodes, Problems, read_hosts, unknown
 #: In `partition` and `exec`, the name of this machine's side of the fleet's network.
 CONTROLLER: Final = "controller"
 
+#: Names that mean something else in every fleet.
+_TAKEN: Final = {CONTROLLER: "this machine's side of the network", "localhost": "every host for itself"}
+
 _LABEL: Final = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 #: Labels as DNS has them (RFC 1123), joined by dots; Linux takes 64 characters (HOST_NAME_MAX).
 _NAME: Final = re.compile(rf"(?=.{{1,64}}$){_LABEL}(\.{_LABEL})*")
@@ -73,8 +76,8 @@ class _Checker:
         if not _NAME.fullmatch(name):
             cure = "write each host out" if "[" in name else "use at most 64 of a-z, 0-9, - and ."
             refuse(nodes.node, f"not a host name that Linux takes; {cure}")
-        if name == CONTROLLER:
-            refuse(nodes.node, "the name of this machine's side of the network; choose another")
+        if name in _TAKEN:
+            refuse(nodes.node, f"{_TAKEN[name]} is called so; choose another name")
         address = self._address(name, nodes)
         entry = HostEntry(name, address or "", tuple(nodes.groups), self._layers(name, nodes))
         if (other := self._hostnames.setdefault(entry.hostname, name)) != name:

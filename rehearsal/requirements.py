@@ -8,7 +8,7 @@ from typing import Final
 
 from rehearsal.build import KEYRING
 from rehearsal.errors import MissingError
-from rehearsal.paths import cgroups
+from rehearsal.paths import CACHE, STATE, cgroups
 from rehearsal.shell import call
 from rehearsal.watch import Watch
 
@@ -51,6 +51,9 @@ def what_is_missing() -> list[str]:
         found.append(f"missing: {', '.join(missing)}; apt-get install {packages}")
     if not (cgroups() / "cgroup.procs").exists():
         found.append("control groups of version 2 are not mounted; mount -t cgroup2 cgroup2 /sys/fs/cgroup")
+    for variable, folder in (("REHEARSAL_CACHE", CACHE), ("REHEARSAL_STATE", STATE)):
+        if _filesystem(folder) == "overlay":
+            found.append(f"{folder} lies on an overlay, as in a container; name a folder on a disk: {variable}=/folder")
     if not _has_overlay():
         found.append("the kernel has no overlayfs; take one that has the module overlay")
     return found
@@ -73,6 +76,14 @@ def _missing_files() -> dict[str, str]:
     if not KEYRING.exists():
         missing[str(KEYRING)] = "debian-archive-keyring"
     return missing
+
+
+def _filesystem(folder: Path) -> str:
+    """The type of what is mounted where `folder` is, or will be."""
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
+    around = {folder, *folder.parents}
+    _, kind = max((len(target), kind) for _, target, kind, *_ in mounts if Path(target) in around)
+    return kind
 
 
 def _has_overlay() -> bool:

@@ -123,6 +123,14 @@ class RabbitMQ:
         other = next(each for each in self.hosts if each.name != host.name)
         self._eval(other, f"ok = rpc:call('rabbit@{host.name}', ssl, clear_pem_cache, []), Json(ok).")
 
+    def look_for_timeouts(self, every: float) -> None:
+        """Make channels that are opened from now on look every so many seconds for tasks that are held too long."""
+        self._eval(
+            self.hosts[0],
+            f"[ok = rpc:call(Node, application, set_env, [rabbit, channel_tick_interval, {int(every * 1000)}])"
+            " || Node <- rabbit_nodes:list_running()], Json(ok).",
+        )
+
     def start(self) -> None:
         """Start all nodes at once; they find each other."""
         units: list[str] = Role("rabbitmq").variables(self.variables(self.hosts[0]))["rabbitmq_units"]

@@ -1,7 +1,7 @@
 """Stock Celery: what a reader of its documentation writes for a broker of three nodes, and nothing else.
 
-RabbitMQ: all nodes in the URL, quorum queues, publisher confirms (docs: "Using RabbitMQ"); a topic exchange, because kombu
-warns that countdowns get lost on another. Redis: all Sentinels in the URL and the primary's name (docs: "Using Redis").
+RabbitMQ: all nodes in the URL, quorum queues, publisher confirms (docs: "Using RabbitMQ"); a topic exchange, because
+kombu warns that countdowns need one. Redis: all Sentinels in the URL and the primary's name (docs: "Using Redis").
 TLS and passwords as the cluster demands them.
 """
 

@@ -1,4 +1,4 @@
-"""`workers brokers declare` on a real cluster: twice changes nothing, conflicts change nothing, and the policies act."""
+"""`workers brokers declare` on a real cluster: twice changes nothing, conflicts change nothing, the policies act."""
 
 import re
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 
 from tests.brokers.clients import Clients
 from tests.brokers.cluster import Cluster
-from tests.brokers.rabbitmq import PROJECT, RabbitMQ, until
+from tests.brokers.rabbitmq import RabbitMQ
 from tests.project.running import Project
 
 #: The group that the tests change.
@@ -52,60 +52,53 @@ def test_a_second_time_changes_nothing(clients: Clients) -> None:
 
 
 def test_what_cannot_be_changed_is_refused_and_nothing_is_changed(clients: Clients, cluster: RabbitMQ) -> None:
-    """The reason says what to do; who does it is let through."""
-    node = cluster.hosts[0]
-    node.run("rabbitmqctl", "delete_queue", "-p", PROJECT, "green")
-    node.run("rabbitmqctl", "clear_policy", "-p", PROJECT, "batch")
-    clients.ask(_OTHER_TYPE, cluster.links("deploy"))
+    """The reason says what to do; who does it is let through, and gets the policy that was missing before as well."""
+    clients.ask(_SPOILED, cluster.links("deploy"))
     refused = declare(clients)
     assert refused.returncode == 1
     (line,) = refused.stderr.splitlines()
     assert line.startswith("the queue green exists with x-queue-type classic; wanted is x-queue-type quorum")
     assert "Nothing was changed" in line
-    assert "batch" not in node.run("rabbitmqctl", "list_policies", "-p", PROJECT).stdout.split()
 
     command = re.search(r"rabbitmqctl delete_queue [^,)]+", line)
     assert command, line
-    node.run(*command[0].split())
+    cluster.hosts[0].run(*command[0].split())
     done = declare(clients)
     assert done.returncode == 0, done.stderr
     assert re.search(r"created +policy +batch ", done.stdout)
     assert re.search(r"created +queue +green +quorum", done.stdout)
 
 
-_OTHER_TYPE: Final = """
+_SPOILED: Final = """
 from config.env import environment
 from workers.brokers.rabbitmq import admin
-env = environment()
-admin.api(env).put("queues", "observed", "green", body={"durable": True, "arguments": {"x-queue-type": "classic"}})
+api = admin.api(environment())
+api._ask("DELETE", ["policies", "observed", "batch"])
+api._ask("DELETE", ["queues", "observed", "green"])
+api.put("queues", "observed", "green", body={"durable": True, "arguments": {"x-queue-type": "classic"}})
 answer = None
 """
 
 
 def test_what_is_given_up_too_often_becomes_a_dead_letter(clients: Clients, cluster: RabbitMQ) -> None:
     """Each delivery may have killed a worker; after the limit the task waits for somebody who looks."""
-    assert clients.ask(_GIVEN_UP) == DELIVERY_LIMIT + 1
-
-    def dead() -> list[str]:
-        listed = cluster.hosts[0].run("rabbitmqctl", "list_queues", "-q", "-p", PROJECT, "name", "messages_ready").stdout
-        return [line for line in listed.splitlines() if line.startswith(("green\t", "green.dead\t"))]
-
-    until(lambda: sorted(dead()) == ["green\t0", "green.dead\t1"], lambda: f"the dead letter: {dead()}", ARRIVES)
+    assert clients.ask(_GIVEN_UP) == {"deliveries": DELIVERY_LIMIT + 1, "left": 0, "dead": 1}
     cluster.clear()
 
 
 _GIVEN_UP: Final = f"""
 import time
-answer = 0
+count = 0
 with app.connection_for_write() as connection, connection.channel() as channel:
+    length = lambda name: channel.queue_declare(name, passive=True).message_count
     message = channel.prepare_message("poison", content_encoding="utf-8")
     channel.basic_publish(message, exchange="tasks", routing_key="green")
     deadline = time.monotonic() + {ARRIVES}
-    while answer <= {DELIVERY_LIMIT} and time.monotonic() < deadline:
+    while not length("green.dead") and time.monotonic() < deadline:
         if message := channel.basic_get("green"):
-            answer += 1
+            count += 1
             channel.basic_reject(message.delivery_tag, requeue=True)
-    answer += channel.basic_get("green") is not None
+    answer = {{"deliveries": count, "left": length("green"), "dead": length("green.dead")}}
 """
 
 
@@ -115,13 +108,12 @@ def small(clients: Clients, cluster: RabbitMQ) -> Iterator[subprocess.CompletedP
     file = clients.project.root / "workers.yml"
     sound = file.read_text(encoding="utf-8")
     file.write_text(re.sub(r"(?m)^    longest_run: 40$", f"    {SMALL}", sound), encoding="utf-8")
-    tick = "[rpc:call(Node, application, set_env, [rabbit, channel_tick_interval, {}]) || Node <- rabbit_nodes:list_running()]."
-    cluster.hosts[0].run("rabbitmqctl", "eval", tick.format(1000))
+    cluster.look_for_timeouts(every=1)
     try:
         yield declare(clients)
     finally:
         file.write_text(sound, encoding="utf-8")
-        cluster.hosts[0].run("rabbitmqctl", "eval", tick.format(60_000))
+        cluster.look_for_timeouts(every=60)
         declare(clients)
         cluster.clear()
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,7 +54,7 @@ def publish(channel):
 
 def asked(user, method, path, **body):
     url = f"https://r1:15671/api/{{path}}"
-    said = requests.request(method, url, auth=of(user), verify=str(env.tls_ca_file), timeout=5, json=body or None)
+    said = requests.request(method, url, auth=of(user), verify=ca, timeout=5, json=body or None)
     return f"{{said.status_code}} {{said.text}}"
 
 def forward(listener):
@@ -78,6 +77,9 @@ listener = socket.create_server(("127.0.0.1", 0))
 threading.Thread(target=forward, args=(listener,), daemon=True).start()
 here = f"127.0.0.1:{{listener.getsockname()[1]}}"
 message = dict(properties={{}}, routing_key="green", payload="x", payload_encoding="string")
+get = dict(count=1, ackmode="ack_requeue_true", encoding="auto")
+policy = dict(pattern="x", definition={{"max-length": 1}})
+ca = str(env.tls_ca_file)
 
 answer = {{
     "right": opened("amqps", "r1:5671"),
@@ -85,7 +87,7 @@ answer = {{
     "plain port": opened("amqp", "r1:5672"),
     "plain api": tried(lambda: requests.get("http://r1:15672/api/overview", timeout=2)),
     "plain metrics": tried(lambda: requests.get("http://r1:15692/metrics", timeout=2)),
-    "metrics without login": str(requests.get("https://r1:15691/metrics", verify=str(env.tls_ca_file), timeout=5).status_code),
+    "metrics without login": str(requests.get("https://r1:15691/metrics", verify=ca, timeout=5).status_code),
     "wrong authority": opened("amqps", "r1:5671", ca=Path({strange!r})),
     "wrong name": opened("amqps", here),
     "expired": opened("amqps", "r3:5671"),
@@ -106,10 +108,10 @@ answer = {{
     "worker deletes": channelled("worker", lambda channel: channel.queue_delete("green")),
     "deploy takes": channelled("deploy", lambda channel: channel.basic_get("green")),
     "deploy takes dead": channelled("deploy", lambda channel: channel.basic_get("green.dead")),
-    "deploy takes by api": asked("deploy", "POST", "queues/observed/green/get", count=1, ackmode="ack_requeue_true", encoding="auto"),
+    "deploy takes by api": asked("deploy", "POST", "queues/observed/green/get", **get),
     "deploy purges": channelled("deploy", lambda channel: channel.queue_purge("green")),
     "deploy makes users": asked("deploy", "PUT", "users/more", password="x", tags=""),
-    "monitoring sets a policy": asked("monitoring", "PUT", "policies/observed/more", pattern="x", definition={{"max-length": 1}}),
+    "monitoring sets a policy": asked("monitoring", "PUT", "policies/observed/more", **policy),
 }}
 """
 
@@ -203,5 +205,3 @@ def test_the_management_api_is_no_way_around(said: dict[str, Any], what: str) ->
     status, _, body = said[what].partition(" ")
     assert status in ("400", "401")
     assert "ACCESS_REFUSED" in body or "not_authorised" in body
-
-

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -18,8 +17,8 @@ NOBODY: Final = "10.40.0.99"
 #: What is wrong -> what is written instead of what in BROKER_URL, and what each node is said to do.
 WRONG: Final = {
     "password": (":only-for-tests-worker@", ":wrong@", "r1:5671 refuses this user or this password"),
-    "vhost": ("/observed", "/nowhere", "r1:5671 has no such virtual host, or this user may not use it"),
-    "unreachable": ("@r", f"@{NOBODY}:5671/observed?", f"{NOBODY}:5671 does not answer"),
+    "vhost": (":5671/observed", ":5671/nowhere", "r1:5671 has no such virtual host, or this user may not use it"),
+    "unreachable": ("", "", f"{NOBODY}:5671 does not answer"),
     "expired": ("", "", "r3:5671 shows a certificate that has expired: issue a new one"),
 }
 #: Seconds within which four workers have started on a busy machine, and tried twice.
@@ -109,7 +108,7 @@ def test_a_worker_goes_on_once_it_is_mended(workers: dict[str, Observer], cluste
     [
         ({"BROKER_ADMIN_URL": ":wrong@"}, "refuses the user 'observed_deploy' or the password", False),
         ({"BROKER_ADMIN_URL": f"@{NOBODY}:"}, f"BROKER_ADMIN_URL: {NOBODY}:15671 does not answer", True),
-        ({"BROKER_URL": "/nowhere"}, "BROKER_URL: the broker has no virtual host 'nowhere'", False),
+        ({"BROKER_URL": ":5671/nowhere"}, "BROKER_URL: the broker has no virtual host 'nowhere'", False),
     ],
     ids=["password", "unreachable", "vhost"],
 )
@@ -118,8 +117,9 @@ def test_declare_says_what_is_wrong(clients: Clients, changes: dict[str, str], l
     links = dict(clients.cluster.links("deploy"))
     ((variable, wrong),) = changes.items()
     url = links[variable].split(";")[0]
-    replaced = {":wrong@": ":only-for-tests-deploy@", f"@{NOBODY}:": "@r1:", "/nowhere": "/observed"}[wrong]
-    done = clients.run("-m", "workers", "brokers", "declare", "--wait", "4", changes={**links, variable: url.replace(replaced, wrong)})
+    replaced = {":wrong@": ":only-for-tests-deploy@", f"@{NOBODY}:": "@r1:", ":5671/nowhere": ":5671/observed"}[wrong]
+    links[variable] = url.replace(replaced, wrong)
+    done = clients.run("-m", "workers", "brokers", "declare", "--wait", "4", changes=links)
     assert done.returncode == 1
     *before, line = done.stderr.splitlines()
     assert last in line

@@ -9,7 +9,7 @@ import pytest
 
 from tests.brokers.clients import Clients
 from tests.brokers.cluster import Cluster
-from tests.brokers.rabbitmq import PROJECT, RabbitMQ, until
+from tests.brokers.rabbitmq import PROJECT, RabbitMQ
 from tests.project.running import Project
 
 #: Seconds that it may take with a node dead.
@@ -17,16 +17,31 @@ BOUND = 5
 #: Seconds within which queues tell their lengths anew: five in between, and a start of the command.
 TOLD = 40
 
-#: Looks, and says how long that took; what is left out is Redis, of which there is none here.
+#: Looks until it sees what is waited for; what is left out is Redis, of which there is none here.
 _LOOK = """
 import time
 from config.env import environment
 from workers.brokers.rabbitmq.status import look
 from workers.topology import load
 topology, env = load().topology, environment()
-began = time.monotonic()
-(report,) = look(env, topology)
-answer = {"seconds": time.monotonic() - began, **report.as_data()}
+deadline = time.monotonic() + {within}
+while True:
+    began = time.monotonic()
+    (report,) = look(env, topology)
+    answer = {{"seconds": time.monotonic() - began, **report.as_data()}}
+    if {sight!r} in str(answer) or time.monotonic() > deadline:
+        break
+    time.sleep(0.5)
+"""
+#: Takes a queue away, and puts a policy above ours.
+_SPOILED = """
+from config.env import environment
+from workers.brokers.rabbitmq import admin
+api = admin.api(environment())
+api._ask("DELETE", ["queues", "observed", "green"])
+stricter = {"pattern": "^io$", "definition": {"max-length": 7}, "apply-to": "queues", "priority": 99}
+api.put("policies", "observed", "stricter", body=stricter)
+answer = None
 """
 
 
@@ -46,9 +61,10 @@ def clients(cluster: RabbitMQ, observed: Project, tmp_path: Path) -> Clients:
     return Clients(cluster, observed, tmp_path)
 
 
-def looked(clients: Clients, role: str = "monitoring") -> dict[str, Any]:
-    """What is seen by the user of that role."""
-    found: dict[str, Any] = clients.ask(_LOOK, clients.cluster.links(role))  # type: ignore[arg-type]
+def looked(clients: Clients, role: str = "monitoring", sight: str = "") -> dict[str, Any]:
+    """What is seen by the user of that role, once `sight` is a part of it."""
+    links = clients.cluster.links(role)  # type: ignore[arg-type]
+    found: dict[str, Any] = clients.ask(_LOOK.format(within=TOLD, sight=sight), links)
     return found
 
 
@@ -84,15 +100,10 @@ def test_what_waits_is_counted_and_wants_a_worker(clients: Clients, cluster: Rab
     """Tasks without a worker are a warning; tasks with a countdown are counted, which no group's queue shows."""
     clients.publish("priority", 3)
     clients.publish("priority", 2, countdown=300, kind="eta")
-    found: dict[str, Any] = {}
-
-    def counted() -> bool:
-        found.update(looked(clients))
-        rows = {row["queue"]: row for row in found["tables"]["queues"]}
-        return rows["priority"]["ready"] == 3 and rows["with a countdown, all"]["delayed"] == 2
-
-    until(counted, lambda: f"3 ready and 2 delayed: {found['tables']['queues']}", TOLD)
+    found = looked(clients, sight="'delayed': 2")
     assert said(found) == ["warning priority: 3 tasks wait, and no worker takes them"]
+    rows = {row["queue"]: row for row in found["tables"]["queues"]}
+    assert (rows["priority"]["ready"], rows["with a countdown, all"]["delayed"]) == (3, 2)
     cluster.clear()
 
 
@@ -108,25 +119,18 @@ def test_who_may_not_see_all_is_told(clients: Clients) -> None:
 
 def test_what_is_missing_or_wrong_is_found(clients: Clients, cluster: RabbitMQ) -> None:
     """A queue that somebody deleted, a policy that somebody put above ours; `declare` mends the first."""
-    node = cluster.hosts[0]
-    stricter = ("stricter", "^io$", '{"max-length": 7}', "--apply-to", "queues", "--priority", "99")
-    node.run("rabbitmqctl", "delete_queue", "-p", PROJECT, "green")
-    node.run("rabbitmqctl", "set_policy", "-p", PROJECT, *stricter)
+    clients.ask(_SPOILED, cluster.links("deploy"))
     try:
-        found: list[str] = []
-
-        def noticed() -> bool:
-            found[:] = said(looked(clients))
-            return len(found) == 3
-
-        until(noticed, lambda: f"three findings: {found}", TOLD)
-        assert found[0] == "critical queues: 1 missing: green"
-        assert found[1].startswith("critical bindings: 3 missing: ")
-        assert found[2] == "warning io: is under policy stricter, not under policy io"
+        found = said(looked(clients, sight="policy stricter"))
     finally:
-        node.run("rabbitmqctl", "clear_policy", "-p", PROJECT, "stricter")
+        cluster.hosts[0].run("rabbitmqctl", "clear_policy", "-p", PROJECT, "stricter")
         done = clients.run("-m", "workers", "brokers", "declare", changes=cluster.links("deploy"))
     assert done.returncode == 0, done.stderr
+    assert found == [
+        "critical queues: 1 missing: green",
+        "critical bindings: 2 missing: tasks > green",
+        "warning io: is under policy stricter, not under policy io",
+    ]
 
 
 def test_a_dead_node_is_seen_in_time(clients: Clients, cluster: RabbitMQ) -> None:
@@ -134,15 +138,8 @@ def test_a_dead_node_is_seen_in_time(clients: Clients, cluster: RabbitMQ) -> Non
     lost = cluster.hosts[2]
     lost.power_off()
     try:
-        first = looked(clients)
-        assert first["seconds"] < BOUND
-        found: dict[str, Any] = {}
-
-        def noticed() -> bool:
-            found.update(looked(clients))
-            return any("2 of 3 members are online" in line for line in said(found))
-
-        until(noticed, lambda: f"lost members: {found['findings']}", TOLD)
+        assert looked(clients)["seconds"] < BOUND
+        found = looked(clients, sight="2 of 3 members are online")
         assert found["seconds"] < BOUND
         assert f"warning rabbit@{lost.name}: is not running, or nobody hears of it" in said(found)
         assert found["severity"] == "warning"
@@ -156,13 +153,7 @@ def test_an_alarm_is_critical(clients: Clients, cluster: RabbitMQ) -> None:
     node = cluster.hosts[1]
     node.run("rabbitmqctl", "set_vm_memory_high_watermark", "absolute", "1MiB")
     try:
-        found: list[str] = []
-
-        def noticed() -> bool:
-            found[:] = said(looked(clients))
-            return bool(found)
-
-        until(noticed, "an alarm", TOLD)
-        assert f"critical rabbit@{node.name}: is short of memory: every publisher of the cluster waits" in found
+        found = said(looked(clients, sight="is short of memory"))
     finally:
         node.run("rabbitmqctl", "set_vm_memory_high_watermark", "absolute", "1024MiB")
+    assert f"critical rabbit@{node.name}: is short of memory: every publisher of the cluster waits" in found

@@ -62,7 +62,7 @@ REASONS = """\
 {file}:11:9 host web[1:3]: no ansible_host; give it an IPv4 address: `ansible_host: 10.0.0.1`
 {file}:13:9 host a.y: would call itself a, as a.x does; rename one
 {file}:16:28 host r1: ansible_host: 10.0.0.9, but 10.0.0.1 in line 7; keep one
-{file}:17:9 host controller: the name of this machine's side of the network; choose another
+{file}:17:9 host controller: this machine's side of the network is called so; choose another name
 {file}:18:11 group others: hosts: a key must be a plain word
 {file}:19:12 group third: expected a mapping of hosts, children, vars, got: a list"""
 

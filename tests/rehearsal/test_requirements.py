@@ -1,13 +1,14 @@
 """What this machine lacks is named, with the command that gets it, before anything is made."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from rehearsal import MissingError, requirements
 from tests.rehearsal.leavings import leavings
-from tests.rehearsal.programs import rehearsal
+from tests.rehearsal.programs import ENVIRONMENT, REHEARSAL, ROOT, rehearsal
 
 
 def test_missing_programs_are_named_with_their_packages(tmp_path: Path) -> None:
@@ -38,6 +39,22 @@ def test_root_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert requirements.what_is_missing() == [
         "root is needed, to mount and to make network namespaces; run the same with sudo"
     ]
+
+
+def test_disks_cannot_lie_on_an_overlay(tmp_path: Path) -> None:
+    """In a container they would, and no host would boot."""
+    for name in ("lower", "upper", "work", "root"):
+        (tmp_path / name).mkdir()
+    options = f"lowerdir={tmp_path}/lower,upperdir={tmp_path}/upper,workdir={tmp_path}/work"
+    mount = f"mount -t overlay overlay -o {options} {tmp_path}/root"
+    state = tmp_path / "root" / "state"
+    command = ["unshare", "--mount", "sh", "-c", f'{mount} && exec "$@"', "sh", *REHEARSAL, "up", "--fleet", "rt-none"]
+    environment = ENVIRONMENT | {"REHEARSAL_STATE": str(state)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"{state} lies on an overlay, as in a container; name a folder on a disk: REHEARSAL_STATE=/folder\n",
+    )
 
 
 def test_a_kernel_without_what_hosts_need(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

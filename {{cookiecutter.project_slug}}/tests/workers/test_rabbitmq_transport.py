@@ -74,12 +74,20 @@ def test_a_node_that_did_not_answer_is_not_waited_for_again() -> None:
     assert tried == ["r1.internal", "r2.internal", "r2.internal", "r2.internal"]
 
 
-def test_where_all_are_silent_they_are_asked_all_the_same() -> None:
+def test_where_all_are_silent_the_one_that_failed_first_is_asked() -> None:
     """Or a short outage of all would last as long as they are avoided."""
-    for address in ("r1.internal:5671", "r2.internal:5671"):
+    for address in ("r2.internal:5671", "r1.internal:5671"):
         transport._avoid(address)
+    connection: Any = Connection(URLS)
+    with _establish(lambda each: each.client.hostname):
+        assert connection._ensure_connection(max_retries=1, interval_start=0) == "r2.internal"
+
+
+def test_a_single_node_is_always_asked() -> None:
+    """There is no other."""
+    transport._avoid("r1.internal:5671")
     with _establish(lambda _: "connected"):
-        assert Connection(URLS).transport.establish_connection() == "connected"
+        assert Connection("amqps://u:p@r1.internal/v").transport.establish_connection() == "connected"
 
 
 @pytest.mark.parametrize(("given", "used"), [({}, transport.CONFIRM_TIMEOUT), ({"confirm_timeout": 9}, 9)])
@@ -90,11 +98,11 @@ def test_every_publish_has_a_bound(given: dict[str, float], used: float) -> None
     assert published.call_args.kwargs["confirm_timeout"] == used
 
 
-def test_a_node_that_does_not_confirm_is_avoided() -> None:
+def test_a_node_that_owes_an_answer_is_avoided() -> None:
     """It may be cut off from the others and not know it."""
     channel = _channel()
-    with patch.object(pyamqp.Channel, "basic_publish_confirm", side_effect=TimeoutError), pytest.raises(TimeoutError):
-        channel.basic_publish_confirm("message", exchange="tasks")
+    with patch.object(pyamqp.Channel, "wait", side_effect=TimeoutError), pytest.raises(TimeoutError):
+        channel.wait("ack")
     assert transport._is_avoided("r1.internal:5671")
 
 
@@ -131,7 +139,10 @@ def test_a_missing_exchange_names_the_command() -> None:
 def test_a_broken_connection_makes_its_node_one_to_avoid(*, error: OSError, lost: bool) -> None:
     """Time that is up says nothing about the node."""
     connection = _connection()
-    with patch.object(pyamqp.Connection, "drain_events", side_effect=error), pytest.raises(type(error), match=error.args[-1]):
+    with (
+        patch.object(pyamqp.Connection, "drain_events", side_effect=error),
+        pytest.raises(type(error), match=error.args[-1]),
+    ):
         connection.drain_events(timeout=1)
     assert transport._is_avoided("r1.internal:5671") is lost
 

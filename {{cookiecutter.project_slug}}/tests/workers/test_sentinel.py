@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from celery import Celery
+from kombu.exceptions import OperationalError
 from redis.exceptions import ConnectionError  # noqa: A004 - the client's own, not Python's
 
 from tests.conftest import free_port
@@ -75,7 +76,7 @@ def test_what_was_held_is_given_back_by_the_next_connection(app: Celery, monkeyp
     publish(app)
     with opened(app) as channel, monkeypatch.context() as broken:
         assert received(app, channel)
-        broken.setattr(channel, "_give_back", _refuse)
+        broken.setattr(channel, "back", _refuse)
         with pytest.raises(ConnectionError):
             channel.qos.restore_unacked()
     with opened(app) as channel:
@@ -96,6 +97,18 @@ def test_a_note_that_fails_loses_no_message(app: Celery, monkeypatch: pytest.Mon
         channel.close()
     with opened(app) as channel:
         received(app, channel).ack()
+
+
+def test_a_message_that_no_replica_has_is_not_sent(app: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be lost with its primary; and the next try must not find it there, or the task would run twice."""
+    publish(app)
+    with opened(app) as channel:
+        received(app, channel).ack()
+        monkeypatch.setattr(transport, "demands_replicas", lambda _: True)
+        monkeypatch.setattr(transport, "CONFIRM_WITHIN", 50)
+        with pytest.raises(OperationalError, match="no replica of 'main' confirmed the message in time"):
+            publish(app)
+        assert received(app, channel) is None
 
 
 def test_an_acknowledgement_that_fails_is_made_up_for(app: Celery, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Why a broker could not be reached, in words that say where to look."""
 
+import errno
 import socket
 import ssl
 from collections.abc import Iterator
@@ -9,6 +10,9 @@ from amqp import exceptions as amqp
 
 #: OpenSSL's verify codes (X509_V_ERR_*).
 EXPIRED, NAME_DIFFERS, ADDRESS_DIFFERS = 10, 62, 64
+
+#: What the network says itself of an address at which there is nobody; timing decides whether it or the clock is first.
+NOBODY_THERE: Final = (errno.EHOSTUNREACH, errno.ENETUNREACH)
 
 #: The first kind that an error or one of its causes is of -> what that means.
 MEANINGS: Final[tuple[tuple[type[BaseException], str], ...]] = (
@@ -28,6 +32,8 @@ def reason(error: BaseException) -> str:
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _certificate(cause)
+    if any(isinstance(cause, OSError) and cause.errno in NOBODY_THERE for cause in causes):
+        return "does not answer"
     for kind, meaning in MEANINGS:
         if any(isinstance(cause, kind) for cause in causes):
             return meaning

@@ -228,7 +228,8 @@ def _queues(names: Sequence[str]) -> str:
     return f"queue {names[0]}" if len(names) == 1 else f"{len(names)} queues ({_some(names)})"
 
 
-def _some(names: Sequence[str]) -> str:
+def _some(names: Iterable[str]) -> str:
+    names = list(dict.fromkeys(names))
     return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
 
 

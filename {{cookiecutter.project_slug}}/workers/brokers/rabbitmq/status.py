@@ -35,7 +35,7 @@ def look(env: Environment, topology: Topology) -> list[Report]:
     if best and best.nodes is not None:
         report.tables.append(_nodes(best))
     if best and best.queues is not None:
-        report.tables.append(_queues(best, topology))
+        report.tables.append(queues_table(best, topology))
     return [report]
 
 
@@ -54,7 +54,8 @@ def _node(found: Mapping[str, Any], leads: Mapping[str, int]) -> Row:
     return (name, "running", leads.get(name), *(size // _MIB if isinstance(size, int) else None for size in sizes))
 
 
-def _queues(view: View, topology: Topology) -> Table:
+def queues_table(view: View, topology: Topology) -> Table:
+    """Each group's queue; what waits for its time waits in queues that all groups share."""
     queues = {queue["name"]: queue for queue in view.queues or ()}
     columns = ("queue", "ready", "unacked", "delayed", "dead", "consumers", "members online", "leader")
 

@@ -16,8 +16,8 @@ from kombu.transport import TRANSPORT_ALIASES, pyamqp
 #: leader messages are lost in silence; the next attempt reaches the new leader. Longer than a busy cluster takes (a
 #: quorum queue confirms within 10 ms, under load within 200), shorter than half of what a stall may last.
 CONFIRM_TIMEOUT: Final = 1.5
-#: Seconds for which a node that did not answer is asked only if no other is left. Each connection starts with the first
-#: URL otherwise, and waits for it in vain again.
+#: Seconds for which a node that did not answer is asked only if no other is left, and then the one that failed first.
+#: Each connection starts with the first URL otherwise, and waits for it in vain again.
 AVOIDED: Final = 10.0
 #: Seconds to wait, when a connection is closed, for the peer's part of TLS' good-bye.
 FAREWELL: Final = 0.2
@@ -36,17 +36,25 @@ class Channel(pyamqp.Channel):
         Raises TimeoutError, for which kombu sends again over another node. The message may arrive twice.
         """
         publisher: Any = super()
-        if options.get("exchange") == EVENTS and not vars(self)["_confirm_selected"]:
+        if options.get("exchange") == EVENTS and not getattr(self, "_confirm_selected", True):
             return publisher._basic_publish(*args, **options)  # noqa: SLF001 - py-amqp's name for it without a confirm
         options["confirm_timeout"] = options.get("confirm_timeout") or CONFIRM_TIMEOUT
-        connection = self.connection
         try:
             return publisher.basic_publish_confirm(*args, **options)
-        except TimeoutError:
-            _avoid(connection.host)
-            raise
         except NotFound as error:
             error.reply_text = f"{error.reply_text}: run `python -m workers brokers declare`"
+            raise
+
+    def wait(self, *args: Any, **options: Any) -> Any:
+        """Wait for the broker's answer; a node that owes one is avoided: it may be cut off from the others.
+
+        Raises TimeoutError when the time is up: over TLS that of connecting, where none is given.
+        """
+        connection = self.connection
+        try:
+            return super().wait(*args, **options)
+        except TimeoutError:
+            _avoid(connection.host)
             raise
 
     def close(self, *args: Any, **options: Any) -> Any:
@@ -76,7 +84,7 @@ class Connection(pyamqp.Connection):
 
     def collect(self) -> None:
         """Close the socket without waiting for a peer that may be gone."""
-        transport = vars(self).get("_transport")
+        transport = getattr(self, "_transport", None)
         if transport and transport.sock:
             transport.sock.settimeout(0 if _is_avoided(self.host) else FAREWELL)
         super().collect()
@@ -94,7 +102,7 @@ class Transport(pyamqp.Transport):
         """
         client: Any = self.client
         address = _address(client.hostname, client.port, client.transport_cls)
-        if _is_avoided(address) and not all(map(_is_avoided, _addresses(client.alt))):
+        if _is_avoided(address) and _last_resort(client.alt) not in (None, address):
             raise ConnectionRefusedError(errno.ECONNREFUSED, "did not answer a moment ago")
         if client.ssl or client.transport_cls == "amqps":
             # A new one each time: kombu fills in the name once, and after a fail-over would verify the other node's.
@@ -135,6 +143,7 @@ def _address(host: str | None, port: int | None, scheme: str) -> str:
     return f"{host}:{port or PORTS[scheme]}"
 
 
-def _addresses(urls: list[str]) -> list[str]:
-    parts = map(urlsplit, urls)
-    return [_address(url.hostname, url.port, url.scheme) for url in parts]
+def _last_resort(urls: list[str]) -> str | None:
+    """Of several nodes that all are avoided, the one that is so longest; None where there is no choice."""
+    addresses = [_address(url.hostname, url.port, url.scheme) for url in map(urlsplit, urls)]
+    return min(addresses, key=lambda address: _avoided.get(address, 0), default=None)

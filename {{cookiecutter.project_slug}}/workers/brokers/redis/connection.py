@@ -109,8 +109,17 @@ class PrimaryConnection(SentinelManagedConnection):
         if "role:master" not in told:
             raise NoPrimaryError(f"{self.host}:{self.port} is no primary yet, or no longer")
         # The line is there only where the server demands replicas (min-replicas-to-write).
+        _demanding[self.connection_pool.service_name] = "min_slaves_good_slaves:" in told
         if "min_slaves_good_slaves:0" in told:
             raise NoPrimaryError(f"{self.host}:{self.port} has no replica that keeps up, so it takes no writes")
+
+
+_demanding: Final[dict[str, bool]] = {}
+
+
+def demands_replicas(name: str) -> bool:
+    """Whether the primary called `name` takes no writes without replicas, as every connection to it finds out."""
+    return _demanding.get(name, False)
 
 
 class PrimaryTLSConnection(Verified, PrimaryConnection, SSLConnection):

@@ -5,10 +5,11 @@ was held in memory (reserved tasks, tasks with a countdown) comes back after the
 Connections to `sentinel:` URLs use this one: see `register` in this package.
 """
 
+import os
 import time
 from collections import deque
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from queue import Empty
 from typing import Any, Final
 
@@ -20,8 +21,8 @@ from redis.exceptions import OutOfMemoryError
 from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
-from workers.brokers.redis.connection import PrimaryConnection, PrimaryTLSConnection, primary_pool
-from workers.brokers.redis.sentinels import Sentinels
+from workers.brokers.redis.connection import PrimaryConnection, PrimaryTLSConnection, demands_replicas, primary_pool
+from workers.brokers.redis.sentinels import NoPrimaryError, Sentinels
 
 logger = get_logger(__name__)
 
@@ -44,6 +45,10 @@ for queue = 3, #KEYS do
 end
 """
 
+#: Milliseconds a publish waits for a replica to have the message, too: it takes one. A primary that was cut off from
+#: both goes on saying yes for seconds, and all it accepted then is lost when another takes its place.
+CONFIRM_WITHIN: Final = 1000
+
 #: Binds a queue when the memory is full: a worker that restarts then could not begin to work it off.
 BIND: Final = """
 redis.call('SREM', KEYS[1], '')
@@ -54,6 +59,19 @@ redis.call('SADD', KEYS[1], ARGV[1])
 _homeless: Final[deque[Any]] = deque()
 #: Delivery tags of messages that are done with, and are to be taken off the list of those held.
 _settled: Final[deque[str]] = deque()
+# A child is not the one that held them.
+os.register_at_fork(after_in_child=lambda: (_homeless.clear(), _settled.clear()))
+
+
+@contextmanager
+def _kept_if_it_fails(waiting: deque[Any]) -> Iterator[Any]:
+    """Take the first of those that wait; it waits on if the block fails. Others may do the same meanwhile."""
+    first = waiting.popleft()
+    try:
+        yield first
+    except BaseException:
+        waiting.appendleft(first)
+        raise
 
 
 class QoS(redis.QoS):
@@ -72,8 +90,8 @@ class QoS(redis.QoS):
         super(redis.QoS, self).ack(delivery_tag)
         _settled.append(delivery_tag)
         while _settled:
-            self._remove_from_indices(_settled[0]).execute()
-            _settled.popleft()
+            with _kept_if_it_fails(_settled) as tag:
+                self._remove_from_indices(tag).execute()
 
     def restore_visible(self, *arguments: Any, **options: Any) -> None:
         """Give back what workers left that died; not while the memory is full: its lock could not be written."""
@@ -104,7 +122,7 @@ class Channel(redis.SentinelChannel):
         """Open it, and give back what a channel before it could not."""
         super().__init__(*arguments, **options)
         self.note = self._create_client().register_script(NOTE)
-        self._give_back = self._create_client().register_script(GIVE_BACK)
+        self.back = self._create_client().register_script(GIVE_BACK)
         self.give_back_homeless()
 
     def prefixed(self, key: str) -> str:
@@ -114,15 +132,34 @@ class Channel(redis.SentinelChannel):
     def give_back_homeless(self) -> None:
         """Put messages that no channel holds any more back to the front of their queues."""
         while _homeless:
-            message = _homeless[0]
-            delivery = message.delivery_info
-            raw = message._raw | {"headers": message._raw["headers"] | {"redelivered": True}}  # noqa: SLF001
-            priority = self._get_message_priority(raw, reverse=False)
-            # A server that lost its data knows no bindings; our queues are called as their routing keys are.
-            queues = self._lookup(delivery["exchange"], delivery["routing_key"]) or [delivery["routing_key"]]
-            keys = [self.unacked_index_key, self.unacked_key, *(self._q_for_pri(queue, priority) for queue in queues)]
-            self._give_back(keys=[keys[0], *map(self.prefixed, keys[1:])], args=[message.delivery_tag, dumps(raw)])
-            _homeless.popleft()
+            with _kept_if_it_fails(_homeless) as message:
+                self._give_back(message)
+
+    def _give_back(self, message: Any) -> None:
+        delivery = message.delivery_info
+        raw = message._raw | {"headers": message._raw["headers"] | {"redelivered": True}}  # noqa: SLF001
+        priority = self._get_message_priority(raw, reverse=False)
+        # A server that lost its data knows no bindings; our queues are called as their routing keys are.
+        queues = self._lookup(delivery["exchange"], delivery["routing_key"]) or [delivery["routing_key"]]
+        keys = [self.unacked_key, *(self._q_for_pri(queue, priority) for queue in queues)]
+        self.back(keys=[self.unacked_index_key, *map(self.prefixed, keys)], args=[message.delivery_tag, dumps(raw)])
+
+    def _put(self, queue: str, message: Mapping[str, Any], **options: Any) -> None:
+        """Put a message into its queue, and see that a replica has it: without that it counts as not sent."""
+        name = self.connection.client.hostname
+        # Replies to remote control, whose queues expire, are not worth the wait.
+        if options.get("_publish_batch") is not None or queue in self._expires or not demands_replicas(name):
+            super()._put(queue, message, **options)
+            return
+        key, payload = self._q_for_pri(queue, self._get_message_priority(message, reverse=False)), dumps(message)
+        client = self._create_client()
+        with client.pipeline(transaction=False) as pipe:
+            pipe.lpush(key, payload)
+            pipe.execute_command("WAIT", 1, CONFIRM_WITHIN)
+            _, replicas = pipe.execute()
+        # Taken back, or each further try would add another. What is not there any more a worker has.
+        if not replicas and client.lrem(self.prefixed(key), 1, payload):
+            raise NoPrimaryError(f"no replica of {name!r} confirmed the message in time")
 
     def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
         try:
