@@ -53,6 +53,7 @@ class Cgroup:
 
     def remove(self) -> None:
         """Take it and all below away; no process may be left in it."""
+        # The deepest first: a group with others in it cannot be removed.
         for below in sorted((path for path in self.path.rglob("*") if path.is_dir()), reverse=True):
             below.rmdir()
         if self.path.exists():
@@ -60,6 +61,7 @@ class Cgroup:
 
     def init(self) -> int | None:
         """The PID on this machine of the host's PID 1; None as long as there is none."""
+        # nspawn keeps the host's groups under `payload`, systemd itself in `init.scope`, for a moment with its helpers.
         try:
             pids = (self.path / "payload" / "init.scope" / "cgroup.procs").read_text(encoding="ascii").split()
             return next((int(pid) for pid in pids if _is_init(pid)), None)
@@ -72,4 +74,5 @@ def _is_init(pid: str) -> bool:
         status = Path("/proc", pid, "status").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
+    # Its PIDs from the outermost namespace to the innermost.
     return any(line.split()[-1] == "1" for line in status.splitlines() if line.startswith("NSpid:"))

@@ -85,7 +85,7 @@ class Fleet:
         with locked(self.name):
             state = self._planned()
             layers = self._built(watch)
-            state.save()
+            state.save()  # from here on `down` finds whatever there will be, also after a crash
             with watch("network"):
                 self.network.make_control()
                 partition.heal(self.network)
@@ -111,6 +111,7 @@ class Fleet:
                 return False
             with watch(f"down, {len(state.hosts)} hosts"):
                 refuse_mounts(folder_of(name))
+                # All hosts at one moment: none sees another go, and logs what was no fault.
                 cgroup = Cgroup(fleet_cgroup(name))
                 cgroup.kill()
                 cgroup.remove()

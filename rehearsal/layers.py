@@ -51,6 +51,7 @@ class Layer:
 
 def layer_of(layers: tuple[str, ...], catalogue: Catalogue) -> Layer:
     """The uppermost layer of a host whose inventory names `layers`; nothing is built."""
+    # How a layer is built is part of what it is made of: a change of the script builds all of them anew.
     machine = os.uname().machine
     recipe = (PACKAGE / "build.sh").read_text(encoding="utf-8")
     layer = Layer("base", _hash(recipe, machine, catalogue.release, *catalogue.base), packages=catalogue.base)

@@ -29,6 +29,7 @@ class Row:
 
 def rows(fleet: Fleet) -> list[Row]:
     """Every host of the fleet, in the order of its inventory."""
+    # Asked once for all hosts: each answer is a program that has to start.
     cut = fleet.network.cut()
     names = {host.address: host.name for host in fleet.hosts.values()} | {fleet.network.controller: CONTROLLER}
     parted = [(names[a], names[b]) for a, b in partition.parted(fleet.network)]

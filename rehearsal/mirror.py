@@ -33,6 +33,7 @@ def mirror() -> str:
     if named := os.environ.get(VARIABLE):
         return named
     listed = _apt("apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI)")
+    # A security mirror holds updates only; the archive itself is what a host can be made of.
     uris = [uri for origin, _, uri in (line.partition(" ") for line in listed.splitlines()) if origin == "Debian"]
     return next((uri.rstrip("/") for uri in uris if not uri.rstrip("/").endswith("-security")), "")
 

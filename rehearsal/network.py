@@ -73,6 +73,7 @@ class Network:
         address = self.controller
         if not self._links().get(_BRIDGE):
             self._ip(self.control, [f"link add {_BRIDGE} address {mac(address)} type bridge"])
+        # /32 and a route to everywhere: all hosts are neighbours, whatever networks their addresses are of.
         lines = [
             "link set lo up",
             f"addr replace {address}/32 dev {_BRIDGE}",

@@ -81,5 +81,6 @@ class State:
         with new.open("w", encoding="utf-8") as stream:
             json.dump(asdict(self), stream, indent=1)
             stream.flush()
+            # On disk before anything is made: a crash of the machine must not leave hosts that nobody remembers.
             os.fsync(stream.fileno())
         new.rename(file)

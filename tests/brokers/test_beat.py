@@ -101,8 +101,6 @@ SHORT_CUT: Final = (
 )
 TIMES: Final = int(os.environ.get("BEAT_FAULTS", "0"))
 
-pytestmark = pytest.mark.timeout(300 + 120 * TIMES)
-
 
 @pytest.fixture(scope="module")
 def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:

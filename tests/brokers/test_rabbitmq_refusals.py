@@ -50,7 +50,8 @@ def channelled(user, act):
     return tried(do)
 
 def publish(channel):
-    channel.basic_publish(channel.prepare_message("{{}}", content_encoding="utf-8"), exchange="tasks", routing_key="green")
+    task = channel.prepare_message("{{}}", content_encoding="utf-8")
+    channel.basic_publish(task, exchange="tasks", routing_key="green")
 
 def asked(user, method, path, **body):
     url = f"https://r1:15671/api/{{path}}"

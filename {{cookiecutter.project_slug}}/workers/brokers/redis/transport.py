@@ -60,7 +60,8 @@ _homeless: Final[deque[Any]] = deque()
 #: Delivery tags of messages that are done with, and are to be taken off the list of those held.
 _settled: Final[deque[str]] = deque()
 # A child is not the one that held them.
-os.register_at_fork(after_in_child=lambda: (_homeless.clear(), _settled.clear()))
+os.register_at_fork(after_in_child=_homeless.clear)
+os.register_at_fork(after_in_child=_settled.clear)
 
 
 @contextmanager
