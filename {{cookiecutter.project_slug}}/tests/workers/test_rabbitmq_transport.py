@@ -90,6 +90,14 @@ def test_a_single_node_is_always_asked() -> None:
         assert Connection("amqps://u:p@r1.internal/v").transport.establish_connection() == "connected"
 
 
+def test_a_gevent_worker_waits_no_longer_than_others() -> None:
+    """Celery takes its connection time-out away, and the kernel's own is two minutes."""
+    connection = Connection("amqps://u:p@r1.internal/v", connect_timeout=None)
+    with _establish(lambda _: "connected"):
+        connection.transport.establish_connection()
+    assert connection.connect_timeout == 1
+
+
 @pytest.mark.parametrize(("given", "used"), [({}, transport.CONFIRM_TIMEOUT), ({"confirm_timeout": 9}, 9)])
 def test_every_publish_has_a_bound(given: dict[str, float], used: float) -> None:
     """The default waits for ever for a confirm that a dead leader cannot send (trap 16)."""

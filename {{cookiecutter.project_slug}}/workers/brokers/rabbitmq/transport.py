@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 from amqp import NotFound
 from kombu.transport import TRANSPORT_ALIASES, pyamqp
 
+from workers.derive.rabbitmq import CONNECT_TIMEOUT
+
 #: Seconds to wait for the broker's word that it has a message. Between a node's death and the election of another
 #: leader messages are lost in silence; the next attempt reaches the new leader. Longer than a busy cluster takes (a
 #: quorum queue confirms within 10 ms, under load within 200), shorter than half of what a stall may last.
@@ -104,6 +106,7 @@ class Transport(pyamqp.Transport):
         address = _address(client.hostname, client.port, client.transport_cls)
         if _is_avoided(address) and _last_resort(client.alt) not in (None, address):
             raise ConnectionRefusedError(errno.ECONNREFUSED, "did not answer a moment ago")
+        client.connect_timeout = client.connect_timeout or CONNECT_TIMEOUT  # Celery takes it away in a gevent worker
         if client.ssl or client.transport_cls == "amqps":
             # A new one each time: kombu fills in the name once, and after a fail-over would verify the other node's.
             given = client.ssl if isinstance(client.ssl, dict) else {}
