@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-from rich.console import Console
 
 from rehearsal.requirements import what_is_missing
 from tests.brokers import table
@@ -57,6 +56,6 @@ def measured_rows(pytestconfig: pytest.Config) -> list[Row]:
 def pytest_terminal_summary(config: pytest.Config) -> None:
     """Show the figures also where all is well: 4.9 s under a bound of 5 s is worth knowing."""
     if found := config.stash.get(MEASURED, []):
-        console = Console(highlight=False)
+        console = table.console()
         console.print()
         console.print(table.terminal(found, BOUND))

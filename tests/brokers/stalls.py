@@ -21,8 +21,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import cast
 
-from rich.console import Console
-
 from demo.processes import interrupt_on_signals
 from tests.brokers import document, rows, table
 from tests.brokers.cluster import Broker, Cluster
@@ -34,7 +32,7 @@ from tests.template.rendering import ROOT
 
 BUILD = ROOT / "build/brokers"
 BROKERS: tuple[Broker, ...] = ("rabbitmq", "redis")
-console = Console(highlight=False)
+console = table.console()
 
 
 def arguments(given: Sequence[str]) -> argparse.Namespace:

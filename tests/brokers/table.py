@@ -1,10 +1,12 @@
 """The table of stalls, for a terminal and for docs/guarantees.md."""
 
+import os
+import sys
 from collections.abc import Sequence
 from typing import Final
 
 from rich import box
-from rich.console import Group
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
@@ -12,6 +14,8 @@ from tests.brokers.faults import FAULTS
 from tests.brokers.figures import Figures
 from tests.brokers.rows import COUNTS, STALLS, Row, above, shown
 
+#: Columns that the table takes with one run a row.
+WIDTH: Final = 120
 BROKERS: Final = {"rabbitmq": "RabbitMQ", "redis": "Redis Sentinel"}
 #: What stands above each figure; `goal` is seconds as the stalls are.
 HEADINGS: Final = {
@@ -38,6 +42,11 @@ TARGET_NAMES: Final = {
     "rabbitmq": {"leader": "leader", "non-leader": "non-leader"},
     "redis": {"leader": "primary", "non-leader": "replica"},
 }
+
+
+def console() -> Console:
+    """As wide as the terminal; in a log, whose readers have wider ones than 80 columns, as wide as the table."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH)
 
 
 def title(row: Row) -> str:

@@ -25,9 +25,8 @@ FROZEN = 6
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loopback]:
-    """A Redis of the generated project's own packages."""
-    project_server = observed.python().with_name("redis-server")
-    with loopback.loopback(project_server, tmp_path_factory.mktemp("redis")) as running:
+    """A Redis on this machine."""
+    with loopback.loopback(tmp_path_factory.mktemp("redis")) as running:
         yield running
 
 

@@ -13,7 +13,8 @@ from tests.template.rendering import ROOT, cookiecutter, generated
 
 #: Answers of somebody's own: not the defaults, and not only ASCII.
 ANSWERS = {"project_name": "Krämer & Söhne", "project_slug": "kraemer", "broker": "redis", "timezone": "Europe/Vienna"}
-NOT_COPIED = shutil.ignore_patterns(".venv", ".git", "__pycache__", ".*_cache", "db.sqlite3*", "redis", "up.log")
+MADE_BY_INSTALLING = shutil.ignore_patterns(".venv", ".git", "__pycache__", ".*_cache")
+MADE_BY_RUNNING = shutil.ignore_patterns("db.sqlite3*", "redis", "up.log")
 
 
 @pytest.fixture(scope="session")
@@ -29,9 +30,15 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
+def not_copied(folder: str, names: list[str]) -> set[str]:
+    """What a copy makes anew. In .local only does `redis` mean data: workers/brokers/redis is code."""
+    data = MADE_BY_RUNNING(folder, names) if Path(folder).name == ".local" else set()
+    return MADE_BY_INSTALLING(folder, names) | data
+
+
 def copied(project: Project, folder: Path) -> Project:
     """The same project elsewhere, with data and ports of its own."""
-    shutil.copytree(project.root, folder, ignore=NOT_COPIED, symlinks=True)
+    shutil.copytree(project.root, folder, ignore=not_copied, symlinks=True)
     (folder / ".env").unlink()
     copy = Project(folder, project.python)
     assert copy.run("config/dotenv.py").returncode == 0
