@@ -158,8 +158,10 @@ class Channel(redis.SentinelChannel):
             pipe.lpush(key, payload)
             pipe.execute_command("WAIT", 1, CONFIRM_WITHIN)
             _, replicas = pipe.execute()
-        # Taken back, or each further try would add another. What is not there any more a worker has.
-        if not replicas and client.lrem(self.prefixed(key), 1, payload):
+        if not replicas:
+            # Taken back, or each further try would add another. Whether it was still there proves nothing: by now this
+            # may have asked the new primary, which never had it.
+            client.lrem(self.prefixed(key), 1, payload)
             raise NoPrimaryError(f"no replica of {name!r} confirmed the message in time")
 
     def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
