@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import cast
 
 from demo.processes import interrupt_on_signals
+from rehearsal.errors import RehearsalError
 from tests.brokers import document, rows, table
 from tests.brokers.cluster import Broker, Cluster
 from tests.brokers.faults import FAULTS
@@ -64,7 +65,7 @@ def run_row(row: Row, ground: Ground, runs: int = 1) -> Row:
     for number in range(runs):
         try:
             outcome = measure(ground, FAULTS[row.fault], row.target, f"{'-'.join(row.key)}/{number}")
-        except (TimeoutError, LookupError) as error:
+        except (TimeoutError, LookupError, RehearsalError) as error:
             return replace(row, problem=str(error))
         row = replace(
             row,

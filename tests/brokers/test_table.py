@@ -129,4 +129,5 @@ def test_the_document_keeps_the_words_around_the_table(tmp_path: Path, monkeypat
     text = file.read_text(encoding="utf-8")
     assert text.startswith(f"Promised.\n{document.BEGIN}\n### RabbitMQ\n\nMeasured 2026-11-21, RabbitMQ 4, 1 run a row")
     assert text.endswith(f"\n{document.END}\nNot promised.\n")
+    assert "Not measured yet: process killed, leader; process killed, non-leader; host's power lost, non-leader" in text
     assert "old" not in text
