@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from pytest_django import Settings
 
 from tests.beat.processes import Ground, ground
 from tests.conftest import free_port
@@ -74,3 +75,9 @@ def _create_database(server: str) -> str:
     with psycopg.connect(server.replace("postgres://", "postgresql://"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     return name
+
+
+@pytest.fixture(autouse=True)
+def _in_utc(settings: Settings) -> None:
+    """Cron lines are read in the project's time zone, which is its owner's; the tests' is UTC."""
+    settings.TIME_ZONE = "UTC"
