@@ -92,7 +92,7 @@ def test_a_single_node_is_always_asked() -> None:
 
 def test_a_gevent_worker_waits_no_longer_than_others() -> None:
     """Celery takes its connection time-out away, and the kernel's own is two minutes."""
-    connection = Connection("amqps://u:p@r1.internal/v", connect_timeout=None)
+    connection = Connection("amqps://u:p@r1.internal/v", connect_timeout=None)  # type: ignore[arg-type]
     with _establish(lambda _: "connected"):
         connection.transport.establish_connection()
     assert connection.connect_timeout == 1
