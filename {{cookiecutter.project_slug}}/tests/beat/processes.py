@@ -97,10 +97,11 @@ class Ground:
         return next((beat for beat in self.beats if beat.name in name and beat.process.poll() is None), None)
 
     def close(self) -> None:
-        """End what still runs."""
+        """End what still runs, and leave no message to the workers of other tests."""
         for beat in self.beats:
             if beat.process.poll() is None:
                 beat.kill()
+        self.broker.flushdb()
         self.broker.close()
 
 
