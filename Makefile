@@ -55,7 +55,8 @@ format: $(READY) ## let ruff format and mend what it can
 
 lock: $(READY) ## compile all requirements, the project's as well (newer versions: UPGRADE=1)
 	cd requirements && for name in uv dev; do ../$(LOCK) -o $$name.txt $$name.in || exit 1; done
-	cd "$(PROJECT)/requirements" && for name in *.in; do ../../$(LOCK) -o $${name%.in}.txt $$name || exit 1; done
+	cd "$(PROJECT)/requirements" && for name in base local; do ../../$(LOCK) -o $$name.txt $$name.in || exit 1; done
+	cd "$(PROJECT)/requirements" && ../../$(LOCK) --no-deps -o redis.txt redis.in  # its server is run, nothing of it is imported
 
 ci: test demo ## what .ci/run calls on a bare machine
 

@@ -16,6 +16,13 @@ from tests.project.running import Project
 MEASURED = pytest.StashKey[list[Row]]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Two runs on one machine need names of their own."""
+    parser.addoption(
+        "--fleets", default="test", metavar="PREFIX", help="how the brokers' fleets are called: PREFIX-redis"
+    )
+
+
 @pytest.fixture(scope="session")
 def observed(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A generated project whose groups `priority` and `default` run the observed task."""
@@ -23,21 +30,21 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture(scope="session")
-def rabbitmq(observed: Project) -> Iterator[Cluster]:
+def rabbitmq(observed: Project, pytestconfig: pytest.Config) -> Iterator[Cluster]:
     """Three RabbitMQ nodes with the queues of `observed`."""
-    yield from _brought_up("rabbitmq", observed)
+    yield from _brought_up("rabbitmq", observed, pytestconfig)
 
 
 @pytest.fixture(scope="session")
-def redis(observed: Project) -> Iterator[Cluster]:
+def redis(observed: Project, pytestconfig: pytest.Config) -> Iterator[Cluster]:
     """A primary, two replicas and three Sentinels."""
-    yield from _brought_up("redis", observed)
+    yield from _brought_up("redis", observed, pytestconfig)
 
 
-def _brought_up(broker: Broker, project: Project) -> Iterator[Cluster]:
+def _brought_up(broker: Broker, project: Project, config: pytest.Config) -> Iterator[Cluster]:
     if missing := what_is_missing():
         pytest.skip("; ".join(missing))
-    cluster = open_cluster(broker, f"test-{broker}")
+    cluster = open_cluster(broker, f"{config.getoption('fleets')}-{broker}")
     cluster.down()  # what a run that was killed may have left
     try:
         cluster.up()

@@ -37,6 +37,7 @@ INSTALLED_APPS = [
     "csp",
     "workers",
     "workers.beat",
+    "workers.delivery",
     *PROJECT_APPS,
 ]
 

@@ -1,0 +1,1 @@
+"""What is kept in the database about tasks, one module a table."""
