@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from tests.project.running import free_ports, wait_for
 from tests.template.rendering import PROJECT_FOLDER, ROOT
 
 PASSWORD = "of-a-redis-that-lives-for-a-minute"  # noqa: S105 - it guards nothing
+#: In the network of a fleet, where nothing else listens on the loopback.
+RESULTS_PORT = 6399
 
 
 class Here:
@@ -104,24 +106,31 @@ def _installed(folder: Path) -> Path:
 @contextmanager
 def loopback(folder: Path) -> Iterator[Loopback]:
     """A server that ends with the block."""
-    server = _installed(folder)
     [port] = free_ports(1)
-    options = [
-        "--port",
-        str(port),
-        "--bind",
-        "127.0.0.1",
-        "--requirepass",
-        PASSWORD,
-        "--save",
-        "",
-        "--dir",
-        str(folder),
-    ]
+    with _server(folder, port, list) as process:
+        yield Loopback(process, port)
+
+
+@contextmanager
+def results(folder: Path, within: Callable[..., list[str]]) -> Iterator[str]:
+    """A store of results in the network of a fleet that has none; its URL, until the block ends.
+
+    `within` is the fleet's: a worker that loses its broker cancels tasks and writes that down.
+    """
+    with _server(folder, RESULTS_PORT, lambda command: within(*command)):
+        yield f"redis://:{PASSWORD}@127.0.0.1:{RESULTS_PORT}/0"
+
+
+@contextmanager
+def _server(folder: Path, port: int, wrapped: Callable[[list[str]], list[str]]) -> "Iterator[subprocess.Popen[bytes]]":
+    folder.mkdir(parents=True, exist_ok=True)
+    options = ("--bind", "127.0.0.1", "--requirepass", PASSWORD, "--save", "", "--dir", str(folder))
+    command = wrapped([str(_installed(folder)), "--port", str(port), *options])
     log = folder / "redis.log"
-    with log.open("w") as output, subprocess.Popen([server, *options], stdout=output, stderr=output) as process:
+    ends_with_us = ("setpriv", "--pdeathsig", "KILL")
+    with log.open("w") as output, subprocess.Popen([*ends_with_us, *command], stdout=output, stderr=output) as process:
         try:
             wait_for(lambda: "Ready to accept connections" in log.read_text(), "Redis", lambda: process.poll() is None)
-            yield Loopback(process, port)
+            yield process
         finally:
             process.kill()

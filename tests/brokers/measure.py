@@ -1,13 +1,13 @@
 """One row of the table: our clients and stock Celery's, side by side in the same fault."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.brokers import figures
+from tests.brokers import figures, loopback
 from tests.brokers.cluster import Cluster
 from tests.brokers.faults import Fault, Target
 from tests.brokers.figures import Figures, Stall, Window
@@ -78,7 +78,8 @@ def measure(ground: Ground, fault: Fault, target: Target, run: str) -> Outcome:
     _aim(ground.cluster, target)
     with ExitStack() as stack:
         names = ("ours", "stock") if ground.stock else ("ours",)
-        sides = [stack.enter_context(_side(name, ground, run)) for name in names]
+        store = _results_store(stack, ground)
+        sides = [stack.enter_context(_side(name, ground, run, store)) for name in names]
         ground.say("starting")
         _start(sides)
         # Queues that stock's worker has just declared may be led by another host; once they are there, all stay.
@@ -96,11 +97,19 @@ def measure(ground: Ground, fault: Fault, target: Target, run: str) -> Outcome:
         return Outcome(ours, next(iter(stock), None), pressure)
 
 
+def _results_store(stack: ExitStack, ground: Ground) -> dict[str, str]:
+    """Where results go: beside RabbitMQ to a Redis that the fault leaves alone. As variables of the clients."""
+    if ground.cluster.broker == "redis":
+        return {}
+    store = loopback.results(ground.folder / "results", ground.cluster.fleet.command)
+    return {"RESULT_URL": stack.enter_context(store)}
+
+
 @contextmanager
-def _side(name: str, ground: Ground, run: str) -> Iterator[Side]:
+def _side(name: str, ground: Ground, run: str, variables: Mapping[str, str]) -> Iterator[Side]:
     cwd = ground.project.root if name == "ours" else ROOT
     with Observers(ground.folder / run / name, cwd, ground.cluster.fleet.command) as observers:
-        yield Side(name, observers, ground.project, ground.cluster)
+        yield Side(name, observers, ground.project, ground.cluster, variables)
 
 
 def _aim(cluster: Cluster, target: Target) -> bool:

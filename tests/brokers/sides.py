@@ -1,7 +1,7 @@
 """The clients of one side in one row: ours, which are processes of a generated project, or stock Celery's."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,12 +19,16 @@ FLOOD_RATE: Final = 150
 
 @dataclass
 class Side:
-    """Starts the clients, tells when they succeeded; `name`: ours or stock, `since`: when its tasks began to count."""
+    """Starts the clients, tells when they succeeded; `name`: ours or stock, `since`: when its tasks began to count.
+
+    `variables` go before those that the cluster gives its clients.
+    """
 
     name: str
     observers: Observers
     project: Project
     cluster: Cluster
+    variables: Mapping[str, str]
     since: float = 0.0
 
     def start_producer(self, name: str, rate: int = RATE, *options: str) -> None:
@@ -77,5 +81,5 @@ class Side:
                 observer.kill()
 
     def _start(self, name: str, role: Role, command: Sequence[str]) -> None:
-        variables = observed.environment(self.project, self.cluster.links("stock" if self.name == "stock" else role))
-        self.observers.start(name, [str(self.project.python), *command], variables)
+        links = {**self.cluster.links("stock" if self.name == "stock" else role), **self.variables}
+        self.observers.start(name, [str(self.project.python), *command], observed.environment(self.project, links))
