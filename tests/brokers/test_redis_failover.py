@@ -105,3 +105,15 @@ def test_a_killed_primary_does_not_come_back_as_one(cluster: Redis) -> None:
     assert cluster.role(killed, "broker") != "master"
     cluster.wait_healthy()
     assert cluster.role(killed, "broker") == "slave"
+
+
+def test_a_restart_of_all_servers_loses_nothing(cluster: Redis) -> None:
+    """Nor what was written in a transaction, which a server reads back with the rights of a user nobody logs in as."""
+    both = "redis.call('SADD', KEYS[1], 'x') redis.call('RPUSH', KEYS[2], 'y')"
+    cluster.cli(cluster.primary(), "broker", "eval", both, "2", "a set", "a list")
+    for act in ("stop", "start"):
+        for host in cluster.hosts:
+            host.run("systemctl", act, cluster.unit)
+    cluster.wait_healthy()
+    kept = [cluster.cli(cluster.primary(), "broker", *asked) for asked in (("smembers", "a set"), ("llen", "a list"))]
+    assert kept == ["x", "1"]
