@@ -24,7 +24,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test rehearsal brokers bench lint format lock ci clean
+.PHONY: help demo test rehearsal brokers matrix bench lint format lock ci clean
 
 help: ## list these targets
 	@printf 'make TARGET [PYTHON=python3.13]\n\n'
@@ -42,6 +42,9 @@ rehearsal: $(READY) ## twelve real Debian hosts on this machine, with faults to 
 
 brokers: $(READY) $(PROJECT_READY) ## lose brokers' nodes, measure every stall, write docs/guarantees.md (root; some: ROWS="--fault kill")
 	@$(if $(filter-out 0,$(shell id -u)),sudo) $(VENV)/bin/python -m tests.brokers.stalls --document $(ROWS)
+
+matrix: $(READY) $(PROJECT_READY) ## count what is lost while everything fails in turn, write docs/guarantees.md (root; some: CELLS="--fault kill")
+	@$(if $(filter-out 0,$(shell id -u)),sudo) $(VENV)/bin/python -m tests.delivery.matrix --document $(CELLS)
 
 bench: $(READY) ## measure what the defaults cost and gain (some of it: MEASURES="render idle-memory")
 	@$(VENV)/bin/python -m benchmarks $(MEASURES)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 Broker = Literal["rabbitmq", "redis"]
-Role = Literal["web", "worker", "deploy", "stock"]
+Role = Literal["web", "worker", "relay", "deploy", "stock"]
 
 
 class Host(Protocol):

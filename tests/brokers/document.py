@@ -1,4 +1,4 @@
-"""Writes the measured table into docs/guarantees.md, between its markers; the words around it are written by hand."""
+"""Writes measured tables into docs/guarantees.md, between their markers; the words around them are written by hand."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -13,10 +13,15 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
 def write(rows: Sequence[Row]) -> None:
-    """Replace what stands between the markers."""
-    before, rest = FILE.read_text(encoding="utf-8").split(BEGIN)
-    _, after = rest.split(END)
-    FILE.write_text(f"{before}{BEGIN}\n{measured(rows)}\n{END}{after}", encoding="utf-8")
+    """Put the table of all rows there."""
+    replace(BEGIN, END, measured(rows))
+
+
+def replace(begin: str, end: str, text: str) -> None:
+    """Replace what stands between two markers."""
+    before, rest = FILE.read_text(encoding="utf-8").split(begin)
+    _, after = rest.split(end)
+    FILE.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def measured(rows: Sequence[Row]) -> str:

@@ -21,7 +21,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 ADDRESSES: Final = {"r1": "10.40.0.11", "r2": "10.40.0.12", "r3": "10.40.0.13"}
 #: The slug of the project that the observers run.
 PROJECT: Final = "observed"
-USERS: Final = ("web", "worker", "monitoring", "deploy")
+USERS: Final = ("web", "worker", "relay", "monitoring", "deploy")
 #: Stock Celery's own virtual host, user and password.
 STOCK: Final = "stock"
 #: Nothing connects there: observed tasks have no results.

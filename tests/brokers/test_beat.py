@@ -16,7 +16,8 @@ import pytest
 
 from rehearsal.host import Host
 from rehearsal.requirements import what_is_missing
-from tests.brokers.beat import Ground, RabbitBeside, RedisBeside, make, message_id, sent, silence, unaccounted
+from tests.brokers.beat import Ground, make, message_id, sent, silence, unaccounted
+from tests.deployed.beside import Beside, RabbitBeside, RedisBeside
 
 #: Seconds from a fault to the next tick, or from its end where nobody could tick meanwhile.
 PROMISED: Final = 15
@@ -27,7 +28,7 @@ WITHOUT_DATABASE: Final = 12
 #: Seconds nobody schedules, for runs to be missed.
 WITHOUT_SCHEDULERS: Final = 3
 
-KINDS: Final[dict[str, type[RabbitBeside | RedisBeside]]] = {"rabbitmq": RabbitBeside, "redis": RedisBeside}
+KINDS: Final[dict[str, type[Beside]]] = {"rabbitmq": RabbitBeside, "redis": RedisBeside}
 
 
 def _killed(ground: Ground) -> float:

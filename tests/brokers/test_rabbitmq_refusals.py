@@ -49,9 +49,9 @@ def channelled(user, act):
             act(channel)
     return tried(do)
 
-def publish(channel):
+def publish(channel, exchange="tasks"):
     task = channel.prepare_message("{{}}", content_encoding="utf-8")
-    channel.basic_publish(task, exchange="tasks", routing_key="green")
+    channel.basic_publish(task, exchange=exchange, routing_key="green")
 
 def asked(user, method, path, **body):
     url = f"https://r1:15671/api/{{path}}"
@@ -99,6 +99,13 @@ answer = {{
     "web publishes": channelled("web", publish),
     "worker publishes": channelled("worker", publish),
     "worker takes": channelled("worker", lambda channel: channel.basic_get("green", no_ack=True)),
+    "worker gives up": channelled("worker", lambda channel: publish(channel, "dead")),
+    "relay publishes": channelled("relay", publish),
+    "relay takes dead": channelled("relay", lambda channel: channel.basic_get("green.dead", no_ack=True)),
+    "relay takes": channelled("relay", lambda channel: channel.basic_get("green")),
+    "relay gives up": channelled("relay", lambda channel: publish(channel, "dead")),
+    "worker takes dead": channelled("worker", lambda channel: channel.basic_get("green.dead")),
+    "web gives up": channelled("web", lambda channel: publish(channel, "dead")),
     "monitoring publishes": channelled("monitoring", publish),
     "monitoring publishes by api": asked("monitoring", "POST", "exchanges/observed/tasks/publish", **message),
     "monitoring takes": channelled("monitoring", lambda channel: channel.basic_get("green")),
@@ -136,7 +143,18 @@ def said(rabbitmq: Cluster, observed: Project, tmp_path_factory: pytest.TempPath
         rabbitmq.clear()
 
 
-@pytest.mark.parametrize("who", ["right", "web publishes", "worker publishes", "worker takes"])
+@pytest.mark.parametrize(
+    "who",
+    [
+        "right",
+        "web publishes",
+        "worker publishes",
+        "worker takes",
+        "worker gives up",
+        "relay publishes",
+        "relay takes dead",
+    ],
+)
 def test_who_does_its_own_work_is_let_in(said: dict[str, Any], who: str) -> None:
     """Or the refusals below would prove nothing."""
     assert said[who] == "done"
@@ -185,6 +203,10 @@ def test_a_certificate_is_refused_for_what_is_wrong_with_it(said: dict[str, Any]
         "web declares",
         "web takes",
         "web purges",
+        "web gives up",
+        "worker takes dead",
+        "relay takes",
+        "relay gives up",
         "worker declares",
         "worker deletes",
         "deploy takes",

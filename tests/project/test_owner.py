@@ -7,6 +7,9 @@ import pytest
 
 from tests.project.running import Project
 
+#: Minutes of schedulers and workers, which the first test below has seen; they import nothing of the shop (the last).
+WITHOUT_PROCESSES = [f"--ignore=tests/{folder}" for folder in ("beat", "delivery", "telemetry")]
+
 
 def test_its_own_checks_and_tests_pass(installed: Project, capsys: pytest.CaptureFixture[str]) -> None:
     """Lint, types, topology, Django's checks and the tests, as `make check` and `make test` run them."""
@@ -21,7 +24,7 @@ def test_its_own_checks_and_tests_pass(installed: Project, capsys: pytest.Captur
 
 def test_a_project_without_the_shop_works(shopless: Project) -> None:
     """Topology, Django's checks, its remaining tests, and a start page where the shop was."""
-    for entry in (("-m", "workers", "check"), ("manage.py", "check"), ("-m", "pytest", "-q", "-x")):
+    for entry in (("-m", "workers", "check"), ("manage.py", "check"), ("-m", "pytest", "-q", "-x", *WITHOUT_PROCESSES)):
         done = shopless.run(*entry)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr
     with shopless.up(4) as up:

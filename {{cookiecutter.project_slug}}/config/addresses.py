@@ -2,7 +2,7 @@
 
 from ipaddress import ip_address
 from typing import Annotated
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from pydantic import AfterValidator, SecretStr, ValidationInfo
 
@@ -80,6 +80,30 @@ def _check_sentinel(url: SplitResult, info: ValidationInfo) -> None:
         raise ValueError("found a port; behind Sentinels the host is the primary's name, SENTINEL_URL has addresses")
 
 
+def _fallback(value: str, info: ValidationInfo) -> str:
+    url = split_url(value)
+    if url.scheme != "s3":
+        raise ValueError(f"found the scheme {url.scheme!r}")
+    if not url.netloc:
+        raise ValueError("found a URL without a bucket")
+    if "@" in url.netloc:
+        raise ValueError("found a login; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY have it, or the role of the host")
+    query = parse_qs(url.query)
+    if unknown := sorted(query.keys() - {"endpoint", "region"}):
+        raise ValueError(f"found {unknown[0]!r}, which is neither endpoint nor region")
+    for endpoint in query.get("endpoint", ()):
+        _check_endpoint(endpoint, info)
+    return value
+
+
+def _check_endpoint(endpoint: str, info: ValidationInfo) -> None:
+    url = split_url(endpoint if "://" in endpoint else f"none://{endpoint}")
+    if url.scheme not in ADMIN_SCHEMES or not url.hostname:
+        raise ValueError("found an endpoint that is no http or https URL")
+    if in_production(info) and url.scheme != "https" and not is_loopback(url.hostname):
+        raise ValueError("found an endpoint on another host without TLS, which production refuses")
+
+
 def _broker(value: SecretStr, info: ValidationInfo) -> SecretStr:
     return _check_url(value, BROKER_SCHEMES, info)
 
@@ -100,3 +124,4 @@ BrokerUrl = Annotated[SecretStr, AfterValidator(_broker)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis)]
 SentinelUrl = Annotated[SecretStr, AfterValidator(_sentinel)]
 AdminUrl = Annotated[SecretStr, AfterValidator(_admin)]
+FallbackUrl = Annotated[str, AfterValidator(_fallback)]

@@ -1,6 +1,7 @@
 """The Celery application: one for the web, the workers and beat."""
 
 import sys
+from functools import cached_property
 from typing import Any
 
 from celery import Celery, signals
@@ -10,10 +11,12 @@ import telemetry
 from config.env import environment, select_settings
 from workers.brokers import redis
 from workers.brokers.rabbitmq import transport
-from workers.delivery import connections
+from workers.delivery import connections, deadlines, headers, size
+from workers.delivery.results import waiting
 from workers.derive.celery_settings import Links, celery_settings
 from workers.derive.schedule import schedule
 from workers.startup import prepare_worker, share_memory
+from workers.steps.save import SaveOnStop
 from workers.topology import TopologyError, topology
 
 
@@ -21,6 +24,8 @@ class Application(Celery):
     """Celery's application, which a spawned child imports instead of getting a copy."""
 
     control_cls = "workers.brokers.rabbitmq.control:Control"
+    ResultSet = cached_property(lambda app: app.subclass_with_self(waiting.ResultSet))
+    GroupResult = cached_property(lambda app: app.subclass_with_self(waiting.GroupResult))
 
     def __reduce__(self) -> str:
         # Celery pickles what it can, and that is not the settings: the child would run tasks and store no result.
@@ -35,6 +40,7 @@ def _settings() -> dict[str, Any]:
         lock_url=env.lock_url.get_secret_value(),
         ca_file=env.tls_ca_file,
         sentinel_url=env.sentinels,
+        fallback_url=env.result_fallback_url or "",
     )
     derived = celery_settings(topology(), links, events=env.is_local, timezone=settings.TIME_ZONE)
     return {**derived, "beat_schedule": schedule(settings.PROJECT_APPS)}
@@ -51,8 +57,12 @@ select_settings()
 app = Application(_project(), task_cls="workers.delivery.base:Task")
 app.add_defaults(_settings)  # read when first needed: Django's settings import this package
 app.autodiscover_tasks()
+app.steps["worker"].add(SaveOnStop)
 telemetry.connect(app)
 connections.connect()
+deadlines.connect()
+headers.connect()
+size.connect()
 transport.register()
 redis.register()
 signals.celeryd_init.connect(prepare_worker)

@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from pydantic import BeforeValidator, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
-from config.addresses import AdminUrl, BrokerUrl, RedisUrl, SentinelUrl, is_loopback, split_url, urls
+from config.addresses import AdminUrl, BrokerUrl, FallbackUrl, RedisUrl, SentinelUrl, is_loopback, split_url, urls
 from config.variables import BASE_DIR, Variables, environments_of, in_production, load, loaded, variable
 
 __all__ = [
@@ -106,6 +106,12 @@ class Environment(Variables):
         example="sentinel://shop:PASSWORD@results/0",
         about="keeps the results of tasks",
         test="cache+memory://",
+    )
+    result_fallback_url: FallbackUrl | None = variable(
+        "s3://BUCKET/PREFIX, with ?endpoint= and &region= where it is not Amazon's",
+        example="s3://shop-results?endpoint=https://minio.internal:9000&region=eu-central-1",
+        about="keeps results while their Redis is away; unset: the database. Credentials: AWS_ACCESS_KEY_ID and so on",
+        default=None,
     )
     cache_url: RedisUrl = variable(
         REDIS_EXPECTED, example="sentinel://shop:PASSWORD@cache/0", about="Django's cache", test="locmem://"

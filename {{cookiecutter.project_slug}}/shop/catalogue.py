@@ -15,6 +15,7 @@ from django.utils import timezone
 from shop import money
 from shop.models import ImportJob, ImportProblem, Product
 from shop.models.catalogue import LONGEST_CATEGORY, LONGEST_NAME
+from workers.delivery.checkpoints import Point
 
 # Of csv.DictReader: under the key None is what a row has too many, and None is what it lacks.
 Fields = Mapping[Any, Any]
@@ -87,32 +88,30 @@ def _product(fields: Fields) -> Product:
     )
 
 
-def run_import(job: ImportJob) -> None:
-    """Store the rows that are not stored yet."""
+def run_import(job: ImportJob, point: Point) -> None:
+    """Store the rows that no run before this one has stored; `point` holds their number."""
     content = bytes(job.content)
-    ImportJob.objects.filter(pk=job.pk).update(state=ImportJob.State.RUNNING, rows_total=sum(1 for _ in read(content)))
-    done = job.rows_done
+    if point.state is None:
+        job.problems.all().delete()
+        ImportJob.objects.filter(pk=job.pk).update(rows_total=sum(1 for _ in read(content)), rows_done=0, rows_bad=0)
+    ImportJob.objects.filter(pk=job.pk).update(state=ImportJob.State.RUNNING)
+    done = point.state or 0
     rows = islice(read(content), done, None)
     while chunk := list(islice(rows, CHUNK)):
-        if not _store(job, done, chunk):
-            return
         done += len(chunk)
+        _store(job, done, chunk, point)
+        point.leave_if_asked()
     finish(job, ImportJob.State.DONE)
 
 
-def _store(job: ImportJob, done: int, chunk: list[Row]) -> bool:
-    """Store a chunk and the progress in one transaction; False if somebody else has stored it."""
+def _store(job: ImportJob, done: int, chunk: list[Row], point: Point) -> None:
+    """Store a chunk, the progress, and where the next run would go on, in one transaction."""
     bad = [row for row in chunk if not row.product]
     # The last of two rows with one number counts, as it would in two chunks; a database refuses both in one.
     products = {row.product.sku: row.product for row in chunk if row.product}
     with transaction.atomic():
-        # Moved on by the database (F) and only from where this run believes it is: two deliveries of the
-        # task at the same time cannot count a row twice.
-        moved = ImportJob.objects.filter(pk=job.pk, rows_done=done).update(
-            rows_done=F("rows_done") + len(chunk), rows_bad=F("rows_bad") + len(bad)
-        )
-        if not moved:
-            return False
+        point.save(done)  # first: a run that another one has taken over from ends here, and stores nothing
+        ImportJob.objects.filter(pk=job.pk).update(rows_done=done, rows_bad=F("rows_bad") + len(bad))
         Product.objects.bulk_create(
             products.values(),
             update_conflicts=True,
@@ -120,7 +119,6 @@ def _store(job: ImportJob, done: int, chunk: list[Row]) -> bool:
             update_fields=["name", "category", "price_cents"],
         )
         ImportProblem.objects.bulk_create(ImportProblem(job=job, line=row.line, message=row.problem) for row in bad)
-    return True
 
 
 def finish(job: ImportJob, state: ImportJob.State, message: str = "") -> None:

@@ -82,8 +82,8 @@ def _create(wanted: Wanted, key: str) -> Order:
     payment = Payment.objects.create(order=order, amount_cents=total, card_token=wanted.card_token)
     if wanted.newsletter:
         Subscriber.objects.get_or_create(email=wanted.email)
-    # on_commit: the base task sends it when this transaction is committed. Sent now, a fast worker would look
-    # for a payment that is not there yet, and a rollback would leave a task without an order.
+    # Durable: written into this transaction, and sent when it is committed. Sent now, a fast worker would look for a
+    # payment that is not there yet, and a rollback would leave a task without an order.
     charge.delay(payment_id=str(payment.pk))
     return order
 

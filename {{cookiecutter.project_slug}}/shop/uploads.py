@@ -4,6 +4,8 @@ import re
 import struct
 from typing import TYPE_CHECKING, TypeAlias
 
+from django.db import transaction
+
 from shop.models import DeliverySlip, ImportJob
 from shop.tasks.batch import import_catalogue
 from shop.tasks.ml import read_slip
@@ -34,8 +36,9 @@ class UploadError(Exception):
 def accept_catalogue(file: Upload) -> ImportJob:
     """Keep a catalogue and have it imported."""
     content = _content(file, LARGEST_CATALOGUE)
-    job = ImportJob.objects.create(name=_name(file), content=content)
-    import_catalogue.delay(job_id=job.pk)
+    with transaction.atomic():  # both or neither: where the task is refused, nothing is kept
+        job = ImportJob.objects.create(name=_name(file), content=content)
+        import_catalogue.delay(job_id=job.pk)
     return job
 
 
@@ -45,8 +48,9 @@ def accept_slip(file: Upload, expected: str = "") -> DeliverySlip:
     _check_picture(content)
     if expected and not NUMBER.fullmatch(expected):
         raise UploadError(f"it is not 1 to 12 digits: {expected!r}", "expected")
-    slip = DeliverySlip.objects.create(name=_name(file), image=content, expected=expected)
-    read_slip.delay(slip_id=slip.pk)
+    with transaction.atomic():
+        slip = DeliverySlip.objects.create(name=_name(file), image=content, expected=expected)
+        read_slip.delay(slip_id=slip.pk)
     return slip
 
 

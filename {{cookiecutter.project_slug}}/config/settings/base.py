@@ -53,6 +53,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "workers.delivery.pressure.middleware.BackPressureMiddleware",  # last: what a view raises comes here first
 ]
 
 TEMPLATES = [

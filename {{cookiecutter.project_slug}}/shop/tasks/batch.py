@@ -3,13 +3,13 @@
 from datetime import date, datetime, timedelta
 
 from celery import chord, shared_task
-from celery.exceptions import SoftTimeLimitExceeded
 from django.utils import timezone
 
 from shop import catalogue, sales
 from shop.models import ImportJob, Payment, Report
 from shop.tasks.priority import charge
 from workers.delivery.base import Task
+from workers.delivery.checkpoints import checkpoint
 
 # Longer than all retries of `charge` together, which take about a minute.
 FORGOTTEN_AFTER = timedelta(minutes=5)
@@ -17,23 +17,23 @@ FORGOTTEN_AFTER = timedelta(minutes=5)
 GIVEN_UP_AFTER = timedelta(days=1)
 
 
-@shared_task(base=Task, public_arguments=("job_id",))
+# Who uploads can be told to come back; who was told "accepted" cannot.
+@shared_task(base=Task, public_arguments=("job_id",), durable=True, when_full="refuse")
 def import_catalogue(job_id: int) -> None:
-    """Bring an uploaded catalogue into the shop, in chunks; a second run goes on where the first stopped."""
+    """Bring an uploaded catalogue into the shop, in chunks; whatever ends a run, the next one goes on there."""
     job = ImportJob.objects.get(pk=job_id)
     if job.finished:
         return
-    try:
-        catalogue.run_import(job)
-    except catalogue.CatalogueError as error:
-        # The file is wrong, and will be wrong the next time: told to whoever uploaded it, not retried.
-        catalogue.finish(job, ImportJob.State.FAILED, str(error))
-    except SoftTimeLimitExceeded:
-        # What is stored stays stored; the rest is for a task of its own.
-        import_catalogue.delay(job_id=job_id)
+    # Under the job's name and not the task's: one that is sent twice is one import, too.
+    with checkpoint(f"import {job_id}") as point:
+        try:
+            catalogue.run_import(job, point)
+        except catalogue.CatalogueError as error:
+            # The file is wrong, and will be wrong the next time: told to whoever uploaded it, not retried.
+            catalogue.finish(job, ImportJob.State.FAILED, str(error))
 
 
-@shared_task(base=Task, public_arguments=("day",))
+@shared_task(base=Task, public_arguments=("day",), durable=True)
 def nightly_report(day: str | None = None) -> None:
     """Build the report of a day (yesterday, unless told), its parts side by side."""
     of = date.fromisoformat(day) if day else timezone.localdate() - timedelta(days=1)
@@ -64,7 +64,7 @@ def fail_report(report_id: int) -> None:
     Report.objects.filter(pk=report_id).update(state=Report.State.FAILED, finished_at=timezone.now())
 
 
-@shared_task(base=Task)
+@shared_task(base=Task, when_full="shed")  # the next one comes in five minutes
 def charge_forgotten() -> None:
     """Charge what has been pending for minutes: its task ran out of tries, or was lost.
 

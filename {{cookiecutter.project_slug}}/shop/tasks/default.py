@@ -1,6 +1,7 @@
 """Short and mixed: letters."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 from smtplib import SMTPException
 
 from celery import shared_task
@@ -11,6 +12,7 @@ from django.utils import timezone
 
 from shop.models import Newsletter, NewsletterPart, Order, Subscriber
 from workers.delivery.base import Task
+from workers.delivery.idempotency import idempotent
 
 # A message for each subscriber costs more to publish than the letter; one for all of them runs for an hour,
 # and starts from the top after a crash.
@@ -20,21 +22,21 @@ CHUNK = 50
 @shared_task(
     base=Task,
     public_arguments=("order_id",),
+    durable=True,  # sent where the payment is settled: there is no second occasion
     autoretry_for=(SMTPException, OSError),
     retry_backoff=5,
     retry_backoff_max=600,
     max_retries=8,
 )
+@idempotent(key="{order_id}", ttl=timedelta(days=1))
 def send_confirmation(order_id: str) -> None:
     """Confirm a paid order, once."""
-    # Taken and sent in one transaction: a second delivery waits for it and finds nothing to take, and a mail
-    # server that refuses gives the order back for the next try.
-    with transaction.atomic():
-        taken = Order.objects.filter(pk=order_id, state=Order.State.PAID).update(
-            state=Order.State.CONFIRMED, confirmed_at=timezone.now()
-        )
-        if taken:
-            _confirm(Order.objects.prefetch_related("lines__product").get(pk=order_id))
+    # A mail server knows no idempotency key: the claim keeps a second delivery from writing beside the first, without
+    # a transaction that stays open while the server takes its time.
+    order = Order.objects.prefetch_related("lines__product").get(pk=order_id)
+    if order.state == Order.State.PAID:
+        _confirm(order)
+        Order.objects.filter(pk=order_id).update(state=Order.State.CONFIRMED, confirmed_at=timezone.now())
 
 
 def _confirm(order: Order) -> None:
@@ -42,7 +44,7 @@ def _confirm(order: Order) -> None:
     mail.send_mail(f"Your order {order.short_id}", body, None, [order.email])
 
 
-@shared_task(base=Task, public_arguments=("newsletter_id",))
+@shared_task(base=Task, public_arguments=("newsletter_id",), durable=True, when_full="refuse")
 def newsletter(newsletter_id: int) -> None:
     """Divide the subscribers into chunks and send a task for each."""
     ids = list(Subscriber.objects.order_by("pk").values_list("pk", flat=True))
@@ -59,7 +61,7 @@ def _send_parts(newsletter_id: int, ids: list[int]) -> None:
         send_part.delay(part_id=part.pk)
 
 
-@shared_task(base=Task, public_arguments=("part_id",))
+@shared_task(base=Task, public_arguments=("part_id",), durable=True, when_full="delay")  # letters have time
 def send_part(part_id: int) -> None:
     """Write to the subscribers of one part.
 

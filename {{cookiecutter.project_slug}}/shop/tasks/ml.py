@@ -25,7 +25,7 @@ def model() -> "Model":
     return digits.load(model_file.digits_path())
 
 
-@shared_task(base=Task, public_arguments=("slip_id",))
+@shared_task(base=Task, public_arguments=("slip_id",), durable=True, when_full="refuse")
 def read_slip(slip_id: int) -> None:
     """Read the number on a delivery slip; reading it twice does no harm."""
     from shop import digits  # noqa: PLC0415

@@ -14,6 +14,9 @@ from workers.delivery.base import Task
     base=Task,
     # Ids tell nobody anything; what is not listed is redacted in logs, events and Flower.
     public_arguments=("payment_id",),
+    # An order is answered with "placed": its charge is written with it, and sent whatever is away at that moment. And
+    # it is taken on however much waits (`when_full` is "send"): a sale that is charged late is still a sale.
+    durable=True,
     # Below the group's limits: 3 s to connect and 10 s to answer are all that it can need.
     soft_time_limit=15,
     time_limit=20,

@@ -7,6 +7,7 @@ from secrets import compare_digest
 from typing import Concatenate, ParamSpec, TypeVar
 from uuid import UUID, uuid4
 
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -110,8 +111,9 @@ def slip(_request: HttpRequest, number: int) -> JsonResponse:
 def start_newsletter(request: HttpRequest) -> JsonResponse:
     """Send a newsletter to all subscribers."""
     given = inputs.body(request, inputs.NewsletterInput)
-    letter = Newsletter.objects.create(subject=given.subject, body=given.body)
-    newsletter.delay(newsletter_id=letter.pk)
+    with transaction.atomic():
+        letter = Newsletter.objects.create(subject=given.subject, body=given.body)
+        newsletter.delay(newsletter_id=letter.pk)
     return JsonResponse(states.newsletter_state(letter), status=202)
 
 

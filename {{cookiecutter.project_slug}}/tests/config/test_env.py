@@ -61,6 +61,12 @@ def test_everything_that_is_wrong_is_reported_at_once(variables_are: SetEnvironm
         ("BROKER_URL", "memory://", "found the scheme 'memory'"),
         ("RESULT_URL", "redis://:pw@10.0.0.1/1", "found 'redis' to another host without TLS"),
         ("RESULT_URL", "amqps://u:pw@rabbit.internal/v", "found the scheme 'amqps'"),
+        ("RESULT_FALLBACK_URL", "https://bucket.s3.example.com", "found the scheme 'https'"),
+        ("RESULT_FALLBACK_URL", "s3:///results", "found a URL without a bucket"),
+        ("RESULT_FALLBACK_URL", "s3://key:secret@bucket", "found a login; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+        ("RESULT_FALLBACK_URL", "s3://bucket?endpint=https://minio", "found 'endpint', which is neither endpoint nor"),
+        ("RESULT_FALLBACK_URL", "s3://bucket?endpoint=minio:9000", "found an endpoint that is no http or https URL"),
+        ("RESULT_FALLBACK_URL", "s3://b?endpoint=http://minio:9000", "found an endpoint on another host without TLS"),
         ("SENTINEL_URL", "sentinel://u:pw@s1:26379", "found 'sentinel' to another host without TLS"),
         ("CACHE_URL", "sentinel://u:pw@cache/0", "found the scheme 'sentinel', but no valid SENTINEL_URL"),
         ("CACHE_URL", "rediss://:pw@/2", "found a URL without a host"),
@@ -88,6 +94,15 @@ def test_production_refuses(variables_are: SetEnvironment, name: str, value: str
 def test_production_accepts_the_loopback_and_tls(variables_are: SetEnvironment, url: str) -> None:
     """A proxy on the same machine may end TLS."""
     variables_are(PRODUCTION, RESULT_URL=url)
+    load(Environment)
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://bucket", "s3://bucket/a/b?region=eu-central-1", "s3://b?endpoint=https://minio.internal:9000"]
+)
+def test_results_may_fall_back_on_a_bucket(variables_are: SetEnvironment, url: str) -> None:
+    """Amazon's, or one's own."""
+    variables_are(PRODUCTION, RESULT_FALLBACK_URL=url)
     load(Environment)
 
 

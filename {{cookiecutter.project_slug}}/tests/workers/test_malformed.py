@@ -22,7 +22,7 @@ MALFORMED = [
     (b"a: !!python/name:os.system x\n", "workers.yml:1:4 a (W01): python/name:os.system is not a plain value; quote it if text is meant"),
     (b"[a, b]: 1\n", "workers.yml:1:1 the file (W01): a key must be a plain word"),
     (b"a: 1:30\n", "workers.yml:1:4 a (W03): write a plain decimal number, got: 1:30"),
-    (b"a: 0o17\n", "workers.yml:1:1 a (W02): unknown key; known here: beat, broker, database, groups, host, local, project, web"),
+    (b"a: 0o17\n", "workers.yml:1:1 a (W02): unknown key; known here: beat, broker, database, groups, host, local, project, relay, web"),
     (b"a: " + b"9" * 5000 + b"\n", f"workers.yml:1:4 a (W03): write a plain decimal number, got: {'9' * 37}..."),
     (b"a: .inf\n", "workers.yml:1:4 a (W03): expected a finite plain number, got: .inf"),
     (b"a: yes\n", "workers.yml:1:4 a (W03): expected true or false, got: yes"),

@@ -6,7 +6,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from amqp import NotFound
+from amqp import Message, NotFound
 from kombu import Connection
 from kombu.transport import pyamqp
 
@@ -102,7 +102,7 @@ def test_a_gevent_worker_waits_no_longer_than_others() -> None:
 def test_every_publish_has_a_bound(given: dict[str, float], used: float) -> None:
     """The default waits for ever for a confirm that a dead leader cannot send (trap 16)."""
     with patch.object(pyamqp.Channel, "basic_publish_confirm", return_value=None) as published:
-        _channel().basic_publish_confirm("message", exchange="tasks", **given)
+        _channel().basic_publish_confirm(Message("{}"), exchange="tasks", **given)
     assert published.call_args.kwargs["confirm_timeout"] == used
 
 
@@ -129,7 +129,7 @@ def test_a_missing_exchange_names_the_command() -> None:
     """Only a deploy may declare."""
     missing = NotFound("NOT_FOUND - no exchange 'tasks' in vhost 'shop'")
     with patch.object(pyamqp.Channel, "basic_publish_confirm", side_effect=missing), pytest.raises(NotFound) as raised:
-        _channel().basic_publish_confirm("message", exchange="tasks")
+        _channel().basic_publish_confirm(Message("{}"), exchange="tasks")
     assert str(raised.value) == (
         "NOT_FOUND - no exchange 'tasks' in vhost 'shop': run `python -m workers brokers declare`"
     )

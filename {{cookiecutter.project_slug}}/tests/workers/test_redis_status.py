@@ -48,7 +48,7 @@ def app(tmp_path: Path, redis_server: str) -> Iterator[Celery]:
 
 
 def test_all_of_a_queue_is_counted(app: Celery) -> None:
-    """Waiting with any priority, held by a worker, and held until it is due; a list's length alone says 1 of 4."""
+    """Waiting with any priority, held by a worker, held until it is due, given up; a list's length alone says 1 of 5."""
     queue = app.amqp.queues["batch"]
     later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     with app.connection_for_write() as connection:
@@ -60,9 +60,10 @@ def test_all_of_a_queue_is_counted(app: Celery) -> None:
     with app.connection_for_read() as connection, connection.channel() as channel:
         held = [queue(channel).get() for _ in range(2)]
         with Redis.from_url(app.conf.broker_url) as client:
+            client.lpush("sample:batch.dead", "a letter")
             assert depths(client, "sample:", ["default", "batch"]) == {
                 "default": Depth(0, 0, 0, 0),
-                "batch": Depth(ready=2, unacked=1, delayed=1, dead=0),
+                "batch": Depth(ready=2, unacked=1, delayed=1, dead=1),
             }
             assert client.llen("sample:batch") == 1
         for message in held:

@@ -15,6 +15,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "default.max_length (W28): 127 < hosts 2 x slots 4 x prefetch_multiplier 16 = 128: senders would be refused while workers could take more; raise max_length to 128 or more",
     ),
     (
+        {"groups.default.full_at": 100_001},
+        "default.full_at (W29): 100001 > max_length 100000: RabbitMQ would refuse every sender before one of them heeds it; lower full_at to 50000 or leave it out",
+    ),
+    (
         {"groups.batch.soft_time_limit": 900},
         "batch.soft_time_limit (W10): 900 >= time_limit 900: the task would be killed before it is asked to end; lower soft_time_limit below 900 or raise time_limit above 900",
     ),
@@ -44,11 +48,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"groups.default.hosts": 20},
-        "database.max_connections (W15): default 80 + batch 2 + io 20 + web 16 + beat 2 + reserved 10 = 130 > max_connections 100: tasks and pages would fail to connect; raise max_connections to 130, or lower concurrency or hosts",
+        "database.max_connections (W15): default 80 + batch 2 + io 20 + web 16 + beat 2 + relay 8 + reserved 10 = 138 > max_connections 100: tasks and pages would fail to connect; raise max_connections to 138, or lower concurrency or hosts",
     ),
     (
         {"broker.max_connections": 50},
-        "broker.max_connections (W16): default 14 + batch 5 + io 23 + web 16 + beat 2 = 60 > max_connections 50: workers would fail to connect; raise the broker's limit (and max_connections) to 60, or lower concurrency or hosts",
+        "broker.max_connections (W16): default 32 + batch 10 + io 45 + web 36 + beat 2 + relay 2 = 127 > max_connections 50: workers would fail to connect; raise the broker's limit (and max_connections) to 127, or lower concurrency or hosts",
     ),
     (
         {"groups.io.time_limit": 60},

@@ -66,6 +66,12 @@ def test_limits_follow_from_the_group(everything: Declared) -> None:
     }
 
 
+def test_a_dead_letter_is_given_up_by_nobody(everything: Declared) -> None:
+    """Each try to collect it counts as a delivery, and there is nowhere else for it to go."""
+    limits = _policies(everything)["batch.dead"]
+    assert limits == {"max-length": 100_000, "overflow": "reject-publish", "delivery-limit": 1_000_000_000}
+
+
 def test_a_long_group_gets_a_long_consumer_timeout(tmp_path: Path) -> None:
     """Half as much again as the longest task (trap 7)."""
     topology = loaded(tmp_path, changed({"groups.batch.time_limit": 3600, "broker.visibility_timeout": 90000}))

@@ -23,6 +23,7 @@ from workers.beat.models import Run, finish, tables_missing
 from workers.beat.plan import Plan, Planned
 from workers.beat.runs import Slot
 from workers.beat.sender import Sender, UnreachableError, as_celery_knows_it
+from workers.delivery.pressure.policy import ShedResult
 
 logger = structlog.get_logger(__name__)
 
@@ -93,7 +94,9 @@ class SlotScheduler(Scheduler):
         task = self.app.tasks.get(entry.task)
         send = task.apply_async if task else partial(self.app.send_task, entry.task)
         try:
-            send(entry.args, entry.kwargs, producer=producer, **entry.options)
+            result = send(entry.args, entry.kwargs, producer=producer, **entry.options)
+            if isinstance(result, ShedResult):
+                result.get()  # says why: nobody must read that it was sent
         except Exception as error:  # noqa: BLE001 - whatever it is, it concerns this slot and no other
             self._error = error
 

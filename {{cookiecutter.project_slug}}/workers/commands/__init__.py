@@ -11,7 +11,7 @@ from workers.commands.output import REFUSED, refuse
 from workers.topology import TopologyError
 
 #: In the order of `--help`. Each is imported when it is called: `workers up` stays in memory while the project runs.
-NAMES: Final = ("check", "show", "run", "up", "brokers", "beat", "docs")
+NAMES: Final = ("check", "show", "run", "up", "brokers", "beat", "relay", "dead", "docs")
 
 
 class _Commands(click.Group):

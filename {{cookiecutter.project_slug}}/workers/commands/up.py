@@ -28,7 +28,7 @@ LOCAL = ROOT / ".local"
 def up() -> None:
     """Run the whole project on this machine.
 
-    Web, every worker group, beat and Flower, on the embedded Redis where .env asks for it.
+    Web, every worker group, the relay, beat and Flower, on the embedded Redis where .env asks for it.
 
     Ctrl-C stops everything in order and lets running tasks finish; a second Ctrl-C kills.
     """

@@ -15,7 +15,8 @@ from workers.topology import Group, Topology
 
 #: Seconds after which a lost peer is noticed; two missed heartbeats end a connection.
 BROKER_HEARTBEAT: Final = 10
-#: Seconds a result is kept. A day: long enough for the chord and the page that asks for it.
+#: Seconds a result is kept, a failure's as well. A day: long enough for the chord and the page that asks for it; what
+#: somebody has to look at stays longer, as a dead letter.
 RESULT_EXPIRES: Final = 24 * 3600
 
 
@@ -28,6 +29,7 @@ class Links:
     lock_url: str
     ca_file: Path | None = None
     sentinel_url: str = ""
+    fallback_url: str = ""
 
     def sentinels(self, url: str) -> dict[str, Any]:
         """The transport's option that says whom to ask for the primary in `url`; none where nobody has to be asked."""
@@ -40,7 +42,7 @@ def celery_settings(topology: Topology, links: Links, *, events: bool, timezone:
         **_messages(events=events),
         **_broker(topology, links),
         **_queues(topology, links.broker_url),
-        **_results(links),
+        **_results(topology, links),
         **_workers(),
         **_beat(),
         "timezone": timezone,
@@ -98,18 +100,15 @@ def _queues(topology: Topology, broker_url: str) -> dict[str, Any]:
     }
 
 
-def _results(links: Links) -> dict[str, Any]:
-    sentinels = links.sentinels(links.result_url)
+def _results(topology: Topology, links: Links) -> dict[str, Any]:
+    ca_file = str(links.ca_file) if links.ca_file else None
+    fallback = {"url": links.fallback_url, "project": topology.project, "ca_file": ca_file}
     return {
         **redis.result_settings(links.result_url),
-        "result_backend_transport_options": {**sentinels, "retry_policy": redis.RESULT_RETRY_POLICY},
+        "result_backend_transport_options": {**links.sentinels(links.result_url), "fallback": fallback},
         "redis_backend_use_ssl": redis.tls(links.result_url, links.ca_file),
         "result_expires": RESULT_EXPIRES,
         "result_extended": True,
-        "redis_socket_keepalive": True,
-        "redis_retry_on_timeout": True,
-        "result_backend_always_retry": True,
-        "result_backend_max_retries": 10,  # the default never ends
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from workers.topology.model import Beat, Broker, Database, Group, Host, Local, Objective, Topology, Web
+from workers.topology.model import Beat, Broker, Database, Group, Host, Local, Objective, Relay, Topology, Web
 from workers.topology.problems import CODES
 
 SCHEMA_FILE: Final = "workers.schema.json"
@@ -20,6 +20,7 @@ _SECTIONS: Final[dict[str, type[BaseModel]]] = {
     "Worker hosts: `host`": Host,
     "Web servers: `web`": Web,
     "Scheduler: `beat`": Beat,
+    "Relay: `relay`": Relay,
     "Database: `database`": Database,
     "Broker: `broker`": Broker,
     "Local run: `local`": Local,

@@ -8,7 +8,7 @@ from workers.derive.command_line import APP
 from workers.topology import Topology
 
 #: The order of a clean stop: no new periodic tasks, no new requests, then the workers finish what they have.
-STOP_ORDER: Final = ("beat", "web", "workers", "flower")
+STOP_ORDER: Final = ("beat", "web", "workers", "relay", "flower")
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,12 @@ class LocalProcess:
 
 
 def local_processes(topology: Topology) -> list[LocalProcess]:
-    """Web, a worker of every group, beat and Flower."""
+    """Web, a worker of every group, the relay, beat and Flower."""
     workers = [LocalProcess(name, _python("workers", "run", name), "workers") for name in topology.groups]
     return [
         LocalProcess("web", _python("gunicorn", "config.wsgi", "-c", "config/gunicorn.conf.py"), "web"),
         *workers,
+        LocalProcess("relay", _python("workers", "relay"), "relay"),
         LocalProcess("beat", _celery("beat", "--pidfile="), "beat"),
         LocalProcess("flower", _celery("flower", "--conf=config/flowerconfig.py"), "flower"),
     ]

@@ -18,13 +18,15 @@ HEALTH_CHECK_INTERVAL: Final = 25
 #: The same behind Sentinels, where a silent primary has a successor: a consumer that got no answer to its BRPOP, which
 #: takes one second, for one more looks for it. The time-outs are in workers/brokers/redis/connection.py.
 SENTINEL_HEALTH_CHECK_INTERVAL: Final = 1
-#: Seconds of time-outs for results behind Sentinels, which Celery would fill in with its own.
-SENTINEL_TIMEOUTS: Final = {"redis_socket_timeout": 2.5, "redis_socket_connect_timeout": 0.5}
+#: Seconds that storing or reading a result may take: to connect, and for an answer. Short, because what is late is kept
+#: elsewhere; Redis holds writes for up to 2 s while a slow disk synchronises its file, and then both have it.
+RESULT_CONNECT_TIMEOUT: Final = 0.5
+RESULT_TIMEOUT: Final = 1.0
+#: Where results go: Celery's own backends, with bounded waits and a store to fall back on.
+RESULT_BACKENDS: Final = dict.fromkeys(("redis", "rediss"), "Backend") | {SCHEME: "SentinelBackend"}
 
 #: How a publish that fails is tried again. Behind Sentinels opening a connection waits for the primary by itself.
 PUBLISH_RETRY_POLICY: Final = {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
-#: The same for a result, within the tries that `result_backend_max_retries` counts.
-RESULT_RETRY_POLICY: Final = {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
 
 
 def is_sentinel(url: str) -> bool:
@@ -52,18 +54,16 @@ def transport_options(topology: Topology, broker_url: str) -> dict[str, Any]:
 
 
 def result_settings(url: str) -> dict[str, Any]:
-    """Where results go, and how long their store may keep a task waiting."""
-    if is_sentinel(url):
-        return {
-            "result_backend": f"workers.brokers.redis.results:Backend+{url}",
-            "redis_backend_health_check_interval": SENTINEL_HEALTH_CHECK_INTERVAL,
-            **SENTINEL_TIMEOUTS,
-        }
+    """Where results go, and how long their Redis may keep a task waiting."""
+    backend = RESULT_BACKENDS.get(urlsplit(url).scheme)
     return {
-        "result_backend": url,
-        "redis_backend_health_check_interval": HEALTH_CHECK_INTERVAL,
-        "redis_socket_timeout": 15,  # every wait is bounded (trap 13)
-        "redis_socket_connect_timeout": CONNECT_TIMEOUT,
+        "result_backend": f"workers.brokers.redis.results:{backend}+{url}" if backend else url,
+        "redis_backend_health_check_interval": SENTINEL_HEALTH_CHECK_INTERVAL
+        if is_sentinel(url)
+        else HEALTH_CHECK_INTERVAL,
+        "redis_socket_timeout": RESULT_TIMEOUT,  # every wait is bounded (trap 13)
+        "redis_socket_connect_timeout": RESULT_CONNECT_TIMEOUT,
+        "redis_socket_keepalive": True,
     }
 
 

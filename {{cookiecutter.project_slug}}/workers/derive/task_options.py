@@ -22,7 +22,7 @@ class GroupOptions:
     def annotate(self, task: type[Task[Any, Any]]) -> dict[str, Any] | None:
         """Attributes to set on `task`; called once for each task when it is bound to the application."""
         name = group_of(self._topology, str(task.name))
-        return options(self._topology.groups[name], task) if name else None
+        return {"group_name": name, **options(self._topology.groups[name], task)} if name else None
 
     def annotate_any(self) -> None:
         """Nothing holds for every task."""
@@ -42,6 +42,7 @@ def options(group: Group, task: type[Task[Any, Any]]) -> dict[str, Any]:
     given: dict[str, Any] = {
         "acks_late": group.acks_late,
         "delivery_mode": TRANSIENT if group.transient else PERSISTENT,
+        "dead_letter": getattr(task, "dead_letter", True) and not group.transient,
         "longest_countdown": group.longest_countdown,
         "longest_run": longest_run(group),
     }

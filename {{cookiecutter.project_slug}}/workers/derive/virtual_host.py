@@ -23,6 +23,9 @@ DEAD_SUFFIX: Final = ".dead"
 #: Deliveries after which a message is given up; RabbitMQ 4's own number, written down because there it means "drop it".
 #: Each loss of a worker or of its connection counts, so a fifth of it would give up good tasks in a bad night.
 DELIVERY_LIMIT: Final = 20
+#: The same of a dead letter, which nothing would take up: a collector whose database is away takes it again and again.
+#: -1 says so as well, but only from RabbitMQ 4 on.
+NEVER: Final = 1_000_000_000
 #: Above RabbitMQ's default of 0, so that a policy somebody adds by hand does not silently take the place of these.
 POLICY_PRIORITY: Final = 10
 
@@ -106,7 +109,7 @@ def _policies(topology: Topology) -> Iterator[Policy]:
     for name, group in topology.groups.items():
         yield Policy(name, f"^{name}$", "queues", _limits(name, group))
         # Refusing, not dropping: what does not fit stays in the queue it comes from.
-        dead = {"max-length": group.max_length, "overflow": "reject-publish"}
+        dead = {"max-length": group.max_length, "overflow": "reject-publish", "delivery-limit": NEVER}
         yield Policy(dead_queue(name), f"^{name}\\{DEAD_SUFFIX}$", "queues", dead)
 
 

@@ -12,11 +12,12 @@ from kombu.exceptions import OperationalError
 from workers.brokers.reasons import reason
 from workers.derive.sentinel import SCHEME as SENTINEL
 from workers.steps.patience import FIRST_PAUSE, pauses, rest
+from workers.steps.refusing import Refusing
 
 logger = structlog.get_logger(__name__)
 
 
-class Consumer(consumer.Consumer):
+class Consumer(Refusing, consumer.Consumer):
     """Celery's consumer; the setting `worker_consumer` names it."""
 
     class Blueprint(consumer.Consumer.Blueprint):  # type: ignore[valid-type,misc]  # a variable in celery-types
@@ -25,6 +26,9 @@ class Consumer(consumer.Consumer):
         default_steps = (
             *(step for step in consumer.Consumer.Blueprint.default_steps if not step.endswith(":DelayedDelivery")),
             "workers.steps.declare:DeclareTopology",
+            "workers.steps.unsent:SendUnsent",
+            "workers.steps.green:GreenSignals",
+            "workers.steps.slots:CatchAll",
         )
 
     def ensure_connected(self, conn: Connection) -> Connection:

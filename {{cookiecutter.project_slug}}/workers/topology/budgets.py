@@ -9,8 +9,13 @@ from workers.topology.model import Group, Topology
 PARENT_MEMORY: Final = 120
 #: MiB a slot of the shared-memory pools adds at most: a thread's or greenlet's stack and what its task holds.
 SHARED_SLOT_MEMORY: Final = 4
-#: Connections a worker's main process opens: consumer, events, replies to remote control.
-BROKER_CONNECTIONS_PER_WORKER: Final = 3
+#: Connections a worker's main process opens: consumer, events, replies to remote control, lost and dead tasks.
+BROKER_CONNECTIONS_PER_WORKER: Final = 4
+#: Connections from which a slot or a thread of the web publishes: one, and one for durable tasks.
+PUBLISHERS: Final = 2
+#: Connections of a relay: to the database one for each of its duties, and to the broker.
+RELAY_DATABASE_CONNECTIONS: Final = 8
+RELAY_BROKER_CONNECTIONS: Final = 2
 #: Seconds added to what a stop can take: closing connections, flushing telemetry.
 STOP_MARGIN: Final = 30
 #: RabbitMQ's default consumer timeout in seconds (30 minutes); a shorter one gains nothing.
@@ -63,6 +68,16 @@ def visibility_timeout(topology: Topology) -> int:
     return topology.broker.visibility_timeout or ceil(1.25 * longest_unacknowledged(topology)[1])
 
 
+def full_at(group: Group) -> int:
+    """Waiting tasks from which on the group's queue counts as full."""
+    return group.full_at or max(1, group.max_length // 2)
+
+
+def recovers_at(group: Group) -> int:
+    """Waiting tasks at which a full queue is full no longer: a fifth below, or it would change with every look."""
+    return full_at(group) * 4 // 5
+
+
 def memory(topology: Topology, group: Group) -> int:
     """MiB the group's worker takes on one host when every child is as large as it may become."""
     per_slot = group.max_memory_per_child or SHARED_SLOT_MEMORY
@@ -74,16 +89,27 @@ def database_connections(topology: Topology) -> dict[str, int]:
     held = {name: group.hosts * slots(topology, group) for name, group in topology.groups.items()}
     held["web"] = topology.web.hosts * topology.web.processes * topology.web.threads
     held["beat"] = topology.beat.hosts
+    held["relay"] = topology.relay.hosts * RELAY_DATABASE_CONNECTIONS
     held["reserved"] = topology.database.reserved
     return held
 
 
 def broker_connections(topology: Topology) -> dict[str, int]:
-    """Connections at full load, by who holds them: each slot and each web thread may publish at the same time."""
+    """Connections at full load, by who holds them: each slot and each web thread may publish at the same time.
+
+    One more for each process, which looks how much waits in the queues.
+    """
     held = {
-        name: group.hosts * (BROKER_CONNECTIONS_PER_WORKER + slots(topology, group))
+        name: group.hosts * (BROKER_CONNECTIONS_PER_WORKER + _senders(topology, group))
         for name, group in topology.groups.items()
     }
-    held["web"] = topology.web.hosts * topology.web.processes * topology.web.threads
+    web = topology.web
+    held["web"] = web.hosts * web.processes * (web.threads * PUBLISHERS + 1)
     held["beat"] = topology.beat.hosts
+    held["relay"] = topology.relay.hosts * RELAY_BROKER_CONNECTIONS
     return held
+
+
+def _senders(topology: Topology, group: Group) -> int:
+    in_one = slots(topology, group)
+    return in_one * PUBLISHERS + (in_one if group.pool == "prefork" else 1)

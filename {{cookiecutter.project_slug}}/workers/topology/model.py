@@ -91,6 +91,10 @@ class Group(_Section):
     """Tasks that may wait in the group's queue, and as many in its dead letters. RabbitMQ refuses more, so the sender
     gets an error, where a full disk would stop every queue. 100,000 tasks of 1 KiB take about 100 MB on each node.
     Redis knows no such limit: there `maxmemory` is the only one."""
+    full_at: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
+    """Tasks waiting in the queue from which on it counts as full: those who send then do what the task's `when_full`
+    says, until a fifth fewer wait. Choose what the workers do in the longest time that somebody would wait. Left out:
+    half of max_length, far from where RabbitMQ refuses everybody."""
     max_tasks_per_child: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     """Tasks after which a child is replaced; bounds slow leaks. prefork only. Each replacement costs a fork (or, with
     spawn, a start of the interpreter), so keep it rare."""
@@ -130,6 +134,13 @@ class Beat(_Section):
     the database says whose turn it is, and a record of every slot that no two of them send it."""
 
 
+class Relay(_Section):
+    """The relay: sends durable tasks that are not yet with the broker, and collects dead letters."""
+
+    hosts: Hosts = 1
+    """Hosts that run a relay. One does all of the work; with a second one nothing waits for a host that is gone."""
+
+
 class Database(_Section):
     """What the database server allows."""
 
@@ -167,6 +178,7 @@ class Topology(_Section):
     host: Host
     web: Web = Web()
     beat: Beat = Beat()
+    relay: Relay = Relay()
     database: Database = Database()
     broker: Broker = Broker()
     local: Local = Local()

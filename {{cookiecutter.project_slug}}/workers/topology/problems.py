@@ -30,6 +30,7 @@ CODES: Final[dict[str, str]] = {
     "W26": "a task whose own limit exceeds its group's",
     "W27": "a periodic task that could not be sent",
     "W28": "a queue that holds less than its workers reserve",
+    "W29": "a queue that counts as full only after it is full",
 }
 
 

@@ -149,6 +149,17 @@ def _queue_feeds_its_workers(topology: Topology) -> Found:
             )
 
 
+def _full_before_refused(name: str, group: Group) -> Found:
+    if budgets.full_at(group) > group.max_length:
+        yield _of(
+            "W29",
+            name,
+            "full_at",
+            f"{group.full_at} > max_length {group.max_length}: RabbitMQ would refuse every sender before one of them "
+            f"heeds it; lower full_at to {group.max_length // 2} or leave it out",
+        )
+
+
 def _someone_consumes(name: str, group: Group) -> Found:
     if group.hosts == 0:
         yield _of(
@@ -263,6 +274,7 @@ GROUP_RULES: Final[tuple[Callable[[str, Group], Found], ...]] = (
     _pool_honours,
     _auto_is_for_processes,
     _nothing_reserved_behind_long_tasks,
+    _full_before_refused,
     _someone_consumes,
 )
 TOPOLOGY_RULES: Final[tuple[Callable[[Topology], Found], ...]] = (

@@ -197,7 +197,7 @@ def _groups(queues: Mapping[str, Thing], topology: Topology) -> Iterator[Finding
                 message = f"{stuck} tasks that were given up wait for room in {dead_queue(name)}"
                 yield _warning(name, message, f"empty {dead_queue(name)}, or run `python -m workers brokers declare`")
         if dead := queues.get(dead_queue(name), {}).get("messages_ready"):
-            cure = "look at them on the management page; the log says why they were given up"
+            cure = "they wait for a relay: `python -m workers dead list` collects them, and says why"
             yield _warning(dead_queue(name), f"{dead} tasks were given up", cure)
 
 

@@ -4,5 +4,6 @@ from kombu.transport import TRANSPORT_ALIASES
 
 
 def register() -> None:
-    """Make kombu use our transport for sentinel: URLs; it is imported with the first of them."""
+    """Make kombu use our transports; each is imported with the first URL of its scheme."""
     TRANSPORT_ALIASES["sentinel"] = "workers.brokers.redis.transport:Transport"
+    TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "workers.brokers.redis.plain:Transport"))

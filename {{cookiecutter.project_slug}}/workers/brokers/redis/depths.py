@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kombu.transport.redis import PRIORITY_STEPS, Channel
 
 from workers.brokers.depth import Depth
+from workers.derive.virtual_host import dead_queue
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -34,9 +35,9 @@ def depths(client: "Redis", prefix: str, queues: Iterable[str]) -> dict[str, Dep
     Raises TooManyHeldError, and redis-py's errors.
     """
     queues = list(queues)
-    ready = _ready(client, prefix, queues)
+    ready = _ready(client, prefix, [*queues, *map(dead_queue, queues)])
     held, delayed = _held(client, f"{prefix}{Channel.unacked_key}")
-    return {queue: Depth(ready[queue], held[queue], delayed[queue], dead=0) for queue in queues}
+    return {queue: Depth(ready[queue], held[queue], delayed[queue], ready[dead_queue(queue)]) for queue in queues}
 
 
 def _ready(client: "Redis", prefix: str, queues: list[str]) -> dict[str, int]:

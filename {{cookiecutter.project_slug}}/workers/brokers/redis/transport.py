@@ -22,6 +22,7 @@ from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
 from workers.brokers.redis.connection import PrimaryConnection, PrimaryTLSConnection, demands_replicas, primary_pool
+from workers.brokers.redis.messages import Tolerant, given_back
 from workers.brokers.redis.sentinels import NoPrimaryError, Sentinels
 
 logger = get_logger(__name__)
@@ -106,7 +107,7 @@ class QoS(redis.QoS):
         self.channel.give_back_homeless()
 
 
-class Channel(redis.SentinelChannel):
+class Channel(Tolerant, redis.SentinelChannel):
     """A channel that stays through a fail-over. Its connection's host name is the name of the primary."""
 
     QoS = QoS
@@ -138,7 +139,8 @@ class Channel(redis.SentinelChannel):
 
     def _give_back(self, message: Any) -> None:
         delivery = message.delivery_info
-        raw = message._raw | {"headers": message._raw["headers"] | {"redelivered": True}}  # noqa: SLF001
+        raw = given_back(message._raw)  # noqa: SLF001 - as kombu's own
+        raw["headers"]["redelivered"] = True
         priority = self._get_message_priority(raw, reverse=False)
         # A server that lost its data knows no bindings; our queues are called as their routing keys are.
         queues = self._lookup(delivery["exchange"], delivery["routing_key"]) or [delivery["routing_key"]]
