@@ -1,17 +1,22 @@
 """Each cluster of brokers is brought up once a session; all tests of this folder share it."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from rehearsal.requirements import what_is_missing
 from tests.brokers import table
-from tests.brokers.cluster import Broker, Cluster
+from tests.brokers.clients import Clients
 from tests.brokers.faults import BOUND
 from tests.brokers.observers import project as observers_project
+from tests.brokers.rabbitmq import RabbitMQ
+from tests.brokers.redis import Redis
 from tests.brokers.rows import Row
-from tests.brokers.stalls import open_cluster
 from tests.project.running import Project
+
+AnyCluster = TypeVar("AnyCluster", RabbitMQ, Redis)
 
 MEASURED = pytest.StashKey[list[Row]]()
 
@@ -30,21 +35,50 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture(scope="session")
-def rabbitmq(observed: Project, pytestconfig: pytest.Config) -> Iterator[Cluster]:
+def rabbitmq(observed: Project, pytestconfig: pytest.Config) -> Iterator[RabbitMQ]:
     """Three RabbitMQ nodes with the queues of `observed`."""
-    yield from _brought_up("rabbitmq", observed, pytestconfig)
+    yield from _brought_up(RabbitMQ, observed, pytestconfig)
 
 
 @pytest.fixture(scope="session")
-def redis(observed: Project, pytestconfig: pytest.Config) -> Iterator[Cluster]:
+def redis(observed: Project, pytestconfig: pytest.Config) -> Iterator[Redis]:
     """A primary, two replicas and three Sentinels."""
-    yield from _brought_up("redis", observed, pytestconfig)
+    yield from _brought_up(Redis, observed, pytestconfig)
 
 
-def _brought_up(broker: Broker, project: Project, config: pytest.Config) -> Iterator[Cluster]:
+@pytest.fixture(scope="module")
+def sound_rabbitmq(rabbitmq: RabbitMQ) -> Iterator[RabbitMQ]:
+    """The cluster of this session, healthy and empty; what the file's tests leave in it is dropped."""
+    rabbitmq.wait_healthy()
+    rabbitmq.clear()
+    yield rabbitmq
+    rabbitmq.clear()
+
+
+@pytest.fixture
+def sound_redis(redis: Redis) -> Redis:
+    """The cluster of this session, healthy and empty."""
+    redis.wait_healthy()
+    redis.clear()
+    return redis
+
+
+@pytest.fixture
+def rabbitmq_clients(sound_rabbitmq: RabbitMQ, observed: Project, tmp_path: Path) -> Clients:
+    """Processes of the project that work on it."""
+    return Clients(sound_rabbitmq, observed, tmp_path)
+
+
+@pytest.fixture
+def redis_clients(sound_redis: Redis, observed: Project, tmp_path: Path) -> Clients:
+    """Processes of the project that work on it."""
+    return Clients(sound_redis, observed, tmp_path)
+
+
+def _brought_up(kind: type[AnyCluster], project: Project, config: pytest.Config) -> Iterator[AnyCluster]:
     if missing := what_is_missing():
         pytest.skip("; ".join(missing))
-    cluster = open_cluster(broker, f"{config.getoption('fleets')}-{broker}")
+    cluster = kind(f"{config.getoption('fleets')}-{kind.broker}")
     cluster.down()  # what a run that was killed may have left
     try:
         cluster.up()

@@ -22,9 +22,10 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.brokers.clients import Clients
+from tests.brokers.fleets import ROOT
 from tests.brokers.observers import project as observed_project
 from tests.brokers.observers.processes import Observers
-from tests.brokers.redis import ROOT, Redis, until
+from tests.brokers.redis import Redis, until
 
 #: Seconds that the writer writes before the fault, and after everything is well again.
 BEFORE, AFTER = 3.0, 3.0

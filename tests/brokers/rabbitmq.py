@@ -5,19 +5,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Final, Literal
 
-from rehearsal import Fleet, Inventory
 from rehearsal.errors import RehearsalError
 from rehearsal.host import Host
 from tests.brokers import certificates
 from tests.brokers.certificates import Authority, Certificate
 from tests.brokers.cluster import Host as AnyHost
 from tests.brokers.cluster import Role as ClientRole
+from tests.brokers.fleets import fleet
 from tests.brokers.roles import Role
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 ADDRESSES: Final = {"r1": "10.40.0.11", "r2": "10.40.0.12", "r3": "10.40.0.13"}
 #: The slug of the project that the observers run.
 PROJECT: Final = "observed"
@@ -64,12 +62,8 @@ class RabbitMQ:
         """Name it; `settings` override the role's defaults."""
         self.settings: dict[str, Any] = {}
         self.authority = Authority()
-        hosts = "".join(f"    {host}: {{ansible_host: {address}}}\n" for host, address in ADDRESSES.items())
-        file = ROOT / f"build/brokers/{name}/inventory.yml"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"rabbitmq:\n  vars: {{rehearsal_layers: [rabbitmq]}}\n  hosts:\n{hosts}", encoding="utf-8")
-        self.fleet = Fleet(name, Inventory.read(file))
-        self.ca_file = file.with_name("ca.pem")
+        self.fleet, folder = fleet(name, "rabbitmq", "rabbitmq", ADDRESSES)
+        self.ca_file = folder / "ca.pem"
 
     @property
     def hosts(self) -> Sequence[Host]:

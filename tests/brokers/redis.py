@@ -4,19 +4,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
-from rehearsal import Fleet, Inventory
 from rehearsal.host import Host
 from tests.brokers import certificates
 from tests.brokers.certificates import Authority, Certificate
 from tests.brokers.cluster import Host as AnyHost
 from tests.brokers.cluster import Role as ClientRole
+from tests.brokers.fleets import fleet
 from tests.brokers.roles import Role
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 ADDRESSES: Final = {"redis1": "10.30.0.11", "redis2": "10.30.0.12", "redis3": "10.30.0.13"}
 USERS: Final = ("application", "replication", "sentinel", "monitoring", "deploy")
 PASSWORDS: Final = {f"redis_{user}_password": f"only-for-tests-{user}" for user in USERS}
@@ -41,12 +39,8 @@ class Redis:
         self.flavour = flavour
         self.authority = Authority()  # of no use for a cluster that was up before: that one's key is gone
         self.unit = f"{flavour}-server@broker"
-        hosts = "".join(f"    {host}: {{ansible_host: {address}}}\n" for host, address in ADDRESSES.items())
-        file = ROOT / f"build/brokers/{name}/inventory.yml"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"redis:\n  vars: {{rehearsal_layers: [{flavour}]}}\n  hosts:\n{hosts}", encoding="utf-8")
-        self.fleet = Fleet(name, Inventory.read(file))
-        self.ca_file = file.with_name("ca.pem")
+        self.fleet, folder = fleet(name, "redis", flavour, ADDRESSES)
+        self.ca_file = folder / "ca.pem"
 
     @property
     def hosts(self) -> Sequence[Host]:

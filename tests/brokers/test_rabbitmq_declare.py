@@ -3,15 +3,13 @@
 import re
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.brokers.clients import Clients
-from tests.brokers.cluster import Cluster
+from tests.brokers.observers import project as observed_project
 from tests.brokers.rabbitmq import RabbitMQ
-from tests.project.running import Project
 
 #: The group that the tests change.
 GROUP: Final = "io"
@@ -22,39 +20,33 @@ DELIVERY_LIMIT: Final = 20
 ARRIVES: Final = 20
 
 
-@pytest.fixture(scope="module")
-def cluster(rabbitmq: Cluster) -> Iterator[RabbitMQ]:
-    """The cluster of this session, healthy and empty."""
-    assert isinstance(rabbitmq, RabbitMQ)
-    rabbitmq.wait_healthy()
-    rabbitmq.clear()
-    yield rabbitmq
-    rabbitmq.clear()
-
-
-@pytest.fixture
-def clients(cluster: RabbitMQ, observed: Project, tmp_path: Path) -> Clients:
-    """Processes of the project."""
-    return Clients(cluster, observed, tmp_path)
-
-
 def declare(clients: Clients, *options: str) -> subprocess.CompletedProcess[str]:
     """What a deploy does."""
     return clients.run("-m", "workers", "brokers", "declare", *options, changes=clients.cluster.links("deploy"))
 
 
-def test_a_second_time_changes_nothing(clients: Clients) -> None:
+def test_a_second_time_changes_nothing(rabbitmq_clients: Clients) -> None:
     """It runs before each release; `--check` says so, too."""
-    again = declare(clients)
+    again = declare(rabbitmq_clients)
     assert again.returncode == 0, again.stderr
     assert re.search(r"^observed: 0 declared, \d+ already there$", again.stdout, re.MULTILINE)
-    assert declare(clients, "--check").returncode == 0
+    assert declare(rabbitmq_clients, "--check").returncode == 0
 
 
-def test_what_cannot_be_changed_is_refused_and_nothing_is_changed(clients: Clients, cluster: RabbitMQ) -> None:
+@pytest.fixture
+def spoiled(rabbitmq_clients: Clients, sound_rabbitmq: RabbitMQ) -> Iterator[Clients]:
+    """A queue has another type, and a policy is missing; until the test's end, however it ends."""
+    try:
+        rabbitmq_clients.ask(_SPOILED, sound_rabbitmq.links("deploy"))
+        yield rabbitmq_clients
+    finally:
+        rabbitmq_clients.ask(_MENDED, sound_rabbitmq.links("deploy"))
+        observed_project.declare(rabbitmq_clients.project, sound_rabbitmq)
+
+
+def test_what_cannot_be_changed_is_refused_and_nothing_is_changed(spoiled: Clients, sound_rabbitmq: RabbitMQ) -> None:
     """The reason says what to do; who does it is let through, and gets the policy that was missing before as well."""
-    clients.ask(_SPOILED, cluster.links("deploy"))
-    refused = declare(clients)
+    refused = declare(spoiled)
     assert refused.returncode == 1
     (line,) = refused.stderr.splitlines()
     assert line.startswith("the queue green exists with x-queue-type classic; wanted is x-queue-type quorum")
@@ -62,8 +54,8 @@ def test_what_cannot_be_changed_is_refused_and_nothing_is_changed(clients: Clien
 
     command = re.search(r"rabbitmqctl delete_queue [^,)]+", line)
     assert command, line
-    cluster.hosts[0].run(*command[0].split())
-    done = declare(clients)
+    sound_rabbitmq.hosts[0].run(*command[0].split())
+    done = declare(spoiled)
     assert done.returncode == 0, done.stderr
     assert re.search(r"created +policy +batch ", done.stdout)
     assert re.search(r"created +queue +green +quorum", done.stdout)
@@ -78,12 +70,20 @@ api._ask("DELETE", ["queues", "observed", "green"])
 api.put("queues", "observed", "green", body={"durable": True, "arguments": {"x-queue-type": "classic"}})
 answer = None
 """
+_MENDED: Final = """
+from config.env import environment
+from workers.brokers.rabbitmq import admin
+api = admin.api(environment())
+if (api.get("queues", "observed", "green") or {}).get("type") == "classic":
+    api._ask("DELETE", ["queues", "observed", "green"])
+answer = None
+"""
 
 
-def test_what_is_given_up_too_often_becomes_a_dead_letter(clients: Clients, cluster: RabbitMQ) -> None:
+def test_what_is_given_up_too_often_becomes_a_dead_letter(rabbitmq_clients: Clients, sound_rabbitmq: RabbitMQ) -> None:
     """Each delivery may have killed a worker; after the limit the task waits for somebody who looks."""
-    assert clients.ask(_GIVEN_UP) == {"deliveries": DELIVERY_LIMIT + 1, "left": 0, "dead": 1}
-    cluster.clear()
+    assert rabbitmq_clients.ask(_GIVEN_UP) == {"deliveries": DELIVERY_LIMIT + 1, "left": 0, "dead": 1}
+    sound_rabbitmq.clear()
 
 
 _GIVEN_UP: Final = f"""
@@ -102,29 +102,75 @@ with app.connection_for_write() as connection, connection.channel() as channel:
 """
 
 
+def test_what_has_no_room_among_the_dead_letters_waits_for_it(
+    rabbitmq_clients: Clients, sound_rabbitmq: RabbitMQ
+) -> None:
+    """In the queue it was given up in: dead letters go at least once, where RabbitMQ by itself would drop this one."""
+    admin_url = {"BROKER_ADMIN_URL": sound_rabbitmq.links("deploy")["BROKER_ADMIN_URL"]}
+    assert rabbitmq_clients.ask(_NO_ROOM, admin_url) == {"without room": 1, "with room": 2}
+    sound_rabbitmq.clear()
+
+
+_NO_ROOM: Final = f"""
+import time
+from config.env import environment
+from workers.brokers.rabbitmq import admin
+
+def until(condition):
+    deadline = time.monotonic() + {ARRIVES}
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+def taken():
+    while not (message := channel.basic_get("green")):
+        time.sleep(0.1)
+    return message
+
+api = admin.api(environment())
+limits = {{"max-length": 0, "overflow": "reject-publish"}}
+full = {{"pattern": "^green[.]dead$", "definition": limits, "priority": 99}}
+with app.connection_for_write() as connection, connection.channel() as channel:
+    length = lambda name: channel.queue_declare(name, passive=True).message_count
+    message = channel.prepare_message("first", content_encoding="utf-8")
+    try:
+        api.put("policies", "observed", "full", body=full)
+        channel.basic_publish(message, exchange="dead", routing_key="green")
+        until(lambda: length("green.dead"))
+        channel.basic_publish(message, exchange="tasks", routing_key="green")
+        for _ in range({DELIVERY_LIMIT + 1}):
+            channel.basic_reject(taken().delivery_tag, requeue=True)
+        until(lambda: not length("green"))
+        without = length("green.dead")
+    finally:
+        api._ask("DELETE", ["policies", "observed", "full"])
+    until(lambda: length("green.dead") > 1)
+    answer = {{"without room": without, "with room": length("green.dead")}}
+"""
+
+
 @pytest.fixture
-def small(clients: Clients, cluster: RabbitMQ) -> Iterator[subprocess.CompletedProcess[str]]:
+def small(rabbitmq_clients: Clients, sound_rabbitmq: RabbitMQ) -> Iterator[subprocess.CompletedProcess[str]]:
     """Declared anew with small limits for one group; what that said."""
-    file = clients.project.root / "workers.yml"
+    file = rabbitmq_clients.project.root / "workers.yml"
     sound = file.read_text(encoding="utf-8")
     file.write_text(re.sub(r"(?m)^    longest_run: 40$", f"    {SMALL}", sound), encoding="utf-8")
-    cluster.look_for_timeouts(every=1)
+    sound_rabbitmq.look_for_timeouts(every=1)
     try:
-        yield declare(clients)
+        yield declare(rabbitmq_clients)
     finally:
         file.write_text(sound, encoding="utf-8")
-        cluster.look_for_timeouts(every=60)
-        declare(clients)
-        cluster.clear()
+        sound_rabbitmq.look_for_timeouts(every=60)
+        declare(rabbitmq_clients)
+        sound_rabbitmq.clear()
 
 
-def test_limits_can_be_changed_and_act(clients: Clients, small: subprocess.CompletedProcess[str]) -> None:
+def test_limits_can_be_changed_and_act(rabbitmq_clients: Clients, small: subprocess.CompletedProcess[str]) -> None:
     """A full queue refuses, so that the sender learns of it; a task that is held too long is taken away.
 
     RabbitMQ looks for those once a minute; here once a second.
     """
     assert re.search(r"changed +policy +io ", small.stdout), small.stdout + small.stderr
-    found = clients.ask(_LIMITS)
+    found = rabbitmq_clients.ask(_LIMITS)
     assert "MessageNacked" in found["refused"]
     assert 20 <= found["accepted"] <= 40  # the limit is a rough one
     assert "PRECONDITION_FAILED - delivery acknowledgement on channel" in found["taken"]

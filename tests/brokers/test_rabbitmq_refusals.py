@@ -8,7 +8,6 @@ import pytest
 
 from tests.brokers.certificates import Authority
 from tests.brokers.clients import Clients
-from tests.brokers.cluster import Cluster
 from tests.brokers.rabbitmq import RabbitMQ
 from tests.project.running import Project
 
@@ -16,7 +15,9 @@ from tests.project.running import Project
 _TRIES = """
 import socket, threading
 from pathlib import Path
+import amqp
 import requests
+from amqp.sasl import SASL
 from kombu import Connection
 from config.env import environment, urls
 from workers.derive.broker import tls
@@ -42,6 +43,16 @@ def opened(*address, **how):
         with connected(address, how.pop("login", of("worker")), **how) as connection:
             connection.connect()
     return tried(do)
+
+class Anonymous(SASL):
+    mechanism = b"ANONYMOUS"
+
+    def start(self, connection):
+        return b""
+
+def nameless():
+    how = dict(ssl=tls("amqps:", env.tls_ca_file) | dict(server_hostname="r1"), authentication=[Anonymous()])
+    amqp.Connection("r1:5671", virtual_host="observed", connect_timeout=2, **how).connect()
 
 def channelled(user, act):
     def do():
@@ -95,6 +106,7 @@ answer = {{
     "wrong user": opened("amqps", "r1:5671", login=("nobody", of("worker")[1])),
     "wrong password": opened("amqps", "r1:5671", login=("observed_worker", "wrong")),
     "guest": opened("amqps", "r1:5671", login=("guest", "guest")),
+    "without a login": tried(nameless),
     "other virtual host": opened("amqps", "r1:5671", vhost="stock"),
     "web publishes": channelled("web", publish),
     "worker publishes": channelled("worker", publish),
@@ -109,6 +121,11 @@ answer = {{
     "monitoring publishes": channelled("monitoring", publish),
     "monitoring publishes by api": asked("monitoring", "POST", "exchanges/observed/tasks/publish", **message),
     "monitoring takes": channelled("monitoring", lambda channel: channel.basic_get("green")),
+    "relay declares": channelled("relay", lambda channel: channel.queue_declare("more", durable=True)),
+    "monitoring declares": channelled("monitoring", lambda channel: channel.queue_declare("more", durable=True)),
+    "deploy declares elsewhere": channelled("deploy", lambda channel: channel.queue_declare("No.Group", durable=True)),
+    "deploy publishes elsewhere": channelled("deploy", lambda channel: publish(channel, "amq.topic")),
+    "worker publishes elsewhere": channelled("worker", lambda channel: publish(channel, "amq.topic")),
     "web declares": channelled("web", lambda channel: channel.queue_declare("more", durable=True)),
     "web takes": channelled("web", lambda channel: channel.basic_get("green")),
     "web purges": channelled("web", lambda channel: channel.queue_purge("green")),
@@ -125,9 +142,8 @@ answer = {{
 
 
 @pytest.fixture(scope="module")
-def said(rabbitmq: Cluster, observed: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def said(rabbitmq: RabbitMQ, observed: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """What came of each try; r3 shows a certificate that has expired meanwhile."""
-    assert isinstance(rabbitmq, RabbitMQ)
     rabbitmq.wait_healthy()
     folder = tmp_path_factory.mktemp("refusals")
     strange = folder / "strange.pem"
@@ -174,6 +190,7 @@ def test_who_does_its_own_work_is_let_in(said: dict[str, Any], who: str) -> None
         ("wrong user", "AccessRefused"),
         ("wrong password", "AccessRefused"),
         ("guest", "AccessRefused"),
+        ("without a login", "ConnectionError: Couldn't find appropriate auth mechanism"),
         ("other virtual host", "NotAllowed"),
     ],
 )
@@ -198,6 +215,7 @@ def test_a_certificate_is_refused_for_what_is_wrong_with_it(said: dict[str, Any]
 @pytest.mark.parametrize(
     "what",
     [
+        "monitoring declares",
         "monitoring publishes",
         "monitoring takes",
         "web declares",
@@ -205,10 +223,14 @@ def test_a_certificate_is_refused_for_what_is_wrong_with_it(said: dict[str, Any]
         "web purges",
         "web gives up",
         "worker takes dead",
+        "worker publishes elsewhere",
+        "relay declares",
         "relay takes",
         "relay gives up",
         "worker declares",
         "worker deletes",
+        "deploy declares elsewhere",
+        "deploy publishes elsewhere",
         "deploy takes",
         "deploy takes dead",
         "deploy purges",

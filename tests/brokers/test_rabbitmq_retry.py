@@ -10,7 +10,6 @@ from typing import Final
 import pytest
 
 from tests.brokers.clients import Clients
-from tests.brokers.cluster import Cluster
 from tests.brokers.observers import project as observed_project
 from tests.brokers.observers.processes import Observers
 from tests.brokers.rabbitmq import PROJECT, RabbitMQ, until
@@ -50,9 +49,8 @@ def project(observed: Project, tmp_path: Path) -> Project:
     return Project(root, observed.python)
 
 
-def test_a_retry_that_is_refused_puts_the_task_back(rabbitmq: Cluster, project: Project, tmp_path: Path) -> None:
+def test_a_retry_that_is_refused_puts_the_task_back(rabbitmq: RabbitMQ, project: Project, tmp_path: Path) -> None:
     """The queue is full, so no retry can be sent. Once it takes messages again each task has its retry."""
-    assert isinstance(rabbitmq, RabbitMQ)
     rabbitmq.wait_healthy()
     clients = Clients(rabbitmq, project, tmp_path)
     _send(clients)

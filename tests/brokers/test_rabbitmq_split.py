@@ -4,7 +4,6 @@ import time
 
 import pytest
 
-from tests.brokers.cluster import Cluster
 from tests.brokers.rabbitmq import RabbitMQ
 
 #: Seconds. A link that was cut for 1.6 to 2.6 s comes back while its ends take leave of each other; some of these cuts
@@ -16,32 +15,24 @@ NOTICED, HEALED = 4, 90
 STAYS = 30
 
 
-@pytest.fixture
-def cluster(rabbitmq: Cluster) -> RabbitMQ:
-    """The cluster of this session, whole."""
-    assert isinstance(rabbitmq, RabbitMQ)
-    rabbitmq.wait_healthy()
-    return rabbitmq
-
-
 @pytest.mark.parametrize("cut", CUTS)
-def test_the_cluster_is_whole_again_after_a_short_cut(cluster: RabbitMQ, cut: float) -> None:
+def test_the_cluster_is_whole_again_after_a_short_cut(sound_rabbitmq: RabbitMQ, cut: float) -> None:
     """Every node sees all others, and none of them a partition."""
-    _cut(cluster, cut)
-    cluster.wait_healthy(HEALED)
+    _cut(sound_rabbitmq, cut)
+    sound_rabbitmq.wait_healthy(HEALED)
 
 
-def test_it_is_rejoin_that_ends_a_split(cluster: RabbitMQ) -> None:
+def test_it_is_rejoin_that_ends_a_split(sound_rabbitmq: RabbitMQ) -> None:
     """Without it the nodes stay apart for as long as anybody cares to look; once it runs they find each other."""
     try:
-        for host in cluster.hosts:
+        for host in sound_rabbitmq.hosts:
             host.run("systemctl", "stop", "rabbitmq-rejoin")
-        assert _split(cluster), "no cut split the cluster: choose other lengths"
+        assert _split(sound_rabbitmq), "no cut split the cluster: choose other lengths"
     finally:
-        for host in cluster.hosts:
+        for host in sound_rabbitmq.hosts:
             host.run("systemctl", "start", "rabbitmq-rejoin")
-    cluster.wait_healthy(HEALED)
-    told = [host.run("journalctl", "-u", "rabbitmq-rejoin", "-o", "cat").stdout for host in cluster.hosts]
+    sound_rabbitmq.wait_healthy(HEALED)
+    told = [host.run("journalctl", "-u", "rabbitmq-rejoin", "-o", "cat").stdout for host in sound_rabbitmq.hosts]
     assert any("is the odd one: it restarts" in each for each in told)
 
 

@@ -7,7 +7,6 @@ from typing import Any, Final
 import pytest
 
 from tests.brokers.clients import Clients
-from tests.brokers.cluster import Cluster
 from tests.brokers.observers.processes import Observer
 from tests.brokers.rabbitmq import RabbitMQ, until
 from tests.project.running import Project
@@ -26,9 +25,8 @@ WITHIN: Final = 60
 
 
 @pytest.fixture(scope="module")
-def cluster(rabbitmq: Cluster) -> Iterator[RabbitMQ]:
+def cluster(rabbitmq: RabbitMQ) -> Iterator[RabbitMQ]:
     """The cluster of this session; r3 shows a certificate that has expired."""
-    assert isinstance(rabbitmq, RabbitMQ)
     rabbitmq.wait_healthy()
     host = rabbitmq.hosts[2]
     try:
@@ -94,6 +92,16 @@ def test_a_worker_says_what_is_wrong_and_tries_again(workers: dict[str, Observer
 def seconds(line: dict[str, Any]) -> float:
     """How long it waits until the next round."""
     return float(str(line["next_try"]).split()[1])
+
+
+def test_declare_says_that_a_certificate_has_expired(clients: Clients) -> None:
+    """In one line as well, which names the variable that leads to it."""
+    links = dict(clients.cluster.links("deploy"))
+    links["BROKER_ADMIN_URL"] = links["BROKER_ADMIN_URL"].split(";")[2]
+    done = clients.run("-m", "workers", "brokers", "declare", "--wait", "0", changes=links)
+    assert done.returncode == 1
+    expected = "BROKER_ADMIN_URL: r3:15671 shows a certificate that has expired: issue a new one"
+    assert done.stderr.splitlines() == [expected]
 
 
 def test_a_worker_goes_on_once_it_is_mended(workers: dict[str, Observer], cluster: RabbitMQ) -> None:

@@ -7,26 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from rehearsal.host import Host
 from tests.brokers.certificates import Authority, Certificate
 from tests.brokers.clients import Clients
-from tests.brokers.cluster import Cluster
 from tests.brokers.redis import PASSWORDS, PROJECT, Redis, until
-from tests.project.running import Project
-
-
-@pytest.fixture(scope="module")
-def cluster(redis: Cluster) -> Redis:
-    """The cluster of this session, healthy."""
-    assert isinstance(redis, Redis)
-    redis.wait_healthy()
-    return redis
-
-
-@pytest.fixture
-def clients(cluster: Redis, observed: Project, tmp_path: Path) -> Clients:
-    """Processes that want to connect to it."""
-    return Clients(cluster, observed, tmp_path)
-
 
 PING = """
 import os
@@ -46,39 +30,39 @@ except Exception as error:
 """
 
 
-def test_who_has_everything_right_is_let_in(clients: Clients) -> None:
+def test_who_has_everything_right_is_let_in(redis_clients: Clients) -> None:
     """Or the refusals below would prove nothing."""
-    assert clients.ask(PING) == "True"
+    assert redis_clients.ask(PING) == "True"
 
 
 @pytest.mark.parametrize("port", [6379, 6380, 6381, 26379])
-def test_plain_text_is_refused(clients: Clients, cluster: Redis, port: int) -> None:
+def test_plain_text_is_refused(redis_clients: Clients, sound_redis: Redis, port: int) -> None:
     """By the servers and by the Sentinels."""
     code = f"""
 from redis import Redis
 try:
-    answer = str(Redis({cluster.hosts[0].address!r}, {port}, socket_timeout=2).ping())
+    answer = str(Redis({sound_redis.hosts[0].address!r}, {port}, socket_timeout=2).ping())
 except Exception as error:
     answer = type(error).__name__
 """
-    assert clients.ask(code) == "ConnectionError"
+    assert redis_clients.ask(code) == "ConnectionError"
 
 
-def test_a_strange_authority_is_refused(clients: Clients, tmp_path: Path) -> None:
+def test_a_strange_authority_is_refused(redis_clients: Clients, tmp_path: Path) -> None:
     """By the client: a server with a certificate of somebody else's is not ours."""
     strange = tmp_path / "strange.pem"
     strange.write_text(Authority().pem, encoding="utf-8")
-    said = clients.ask(PING, {"TLS_CA_FILE": str(strange)})
+    said = redis_clients.ask(PING, {"TLS_CA_FILE": str(strange)})
     assert said.startswith("MisconfiguredError: TLS_CA_FILE: the certificate of 10.30.0.1")
 
 
 @pytest.fixture
-def one_sentinel(cluster: Redis) -> Iterator[str]:
+def one_sentinel(sound_redis: Redis) -> Iterator[str]:
     """SENTINEL_URL with one Sentinel only, whose certificate the test may change."""
-    sentinels = cluster.links("worker")["SENTINEL_URL"].split(";")
+    sentinels = sound_redis.links("worker")["SENTINEL_URL"].split(";")
     yield sentinels[2]
-    cluster.certify(cluster.hosts[2])
-    cluster.wait_healthy()
+    sound_redis.certify(sound_redis.hosts[2])
+    sound_redis.wait_healthy()
 
 
 @pytest.mark.parametrize(
@@ -89,24 +73,32 @@ def one_sentinel(cluster: Redis) -> Iterator[str]:
     ],
 )
 def test_a_wrong_certificate_is_refused(
-    clients: Clients, cluster: Redis, one_sentinel: str, wrong: str, said: str
+    redis_clients: Clients, sound_redis: Redis, one_sentinel: str, wrong: str, said: str
 ) -> None:
     """One that ran out, and one for another host."""
-    host = cluster.hosts[2]
+    host = sound_redis.hosts[2]
     names = (host.name, host.address) if wrong == "expired" else ("other.internal",)
-    own: Certificate = getattr(cluster.authority, wrong)(*names)
-    cluster.certify(host, own)
-    until(lambda: "TLS_CA_FILE" in clients.ask(PING, {"SENTINEL_URL": one_sentinel}), "the new certificate", 15)
+    own: Certificate = getattr(sound_redis.authority, wrong)(*names)
+    sound_redis.certify(host, own)
+    until(lambda: "TLS_CA_FILE" in redis_clients.ask(PING, {"SENTINEL_URL": one_sentinel}), "the new certificate", 15)
     expected = f"MisconfiguredError: TLS_CA_FILE: the certificate of {host.address}:26379 is refused: {said}"
-    assert clients.ask(PING, {"SENTINEL_URL": one_sentinel}).startswith(expected)
+    assert redis_clients.ask(PING, {"SENTINEL_URL": one_sentinel}).startswith(expected)
 
 
-def test_nobody_gets_in_without_a_login(cluster: Redis) -> None:
+def test_nobody_gets_in_without_a_login(sound_redis: Redis) -> None:
     """The default user is off, on servers and Sentinels."""
     for port in ("6379", "26379"):
-        host = cluster.hosts[0]
+        host = sound_redis.hosts[0]
         said = host.run("redis-cli", "--tls", "--cacert", "/etc/redis/tls/ca.pem", "-p", port, "ping", check=False)
         assert "NOAUTH" in said.stdout
+
+
+def as_user(host: Host, user: str, *command: str) -> str:
+    """What redis-cli on `host` says to one of the users."""
+    name = PROJECT if user == "application" else f"{PROJECT}_{user}"
+    login = ("--user", name, "--pass", PASSWORDS[f"redis_{user}_password"], "--no-auth-warning")
+    tls = ("--tls", "--cacert", "/etc/redis/tls/ca.pem")
+    return host.run("redis-cli", *tls, *login, *command, check=False).stdout
 
 
 @pytest.mark.parametrize(
@@ -125,15 +117,30 @@ def test_nobody_gets_in_without_a_login(cluster: Redis) -> None:
         ("sentinel", "lpush t 1", False),
     ],
 )
-def test_each_user_may_do_its_own_work_only(cluster: Redis, user: str, command: str, *, allowed: bool) -> None:
+def test_each_user_may_do_its_own_work_only(sound_redis: Redis, user: str, command: str, *, allowed: bool) -> None:
     """A password that leaks from one place opens that place's door."""
-    name = PROJECT if user == "application" else f"{PROJECT}_{user}"
-    login = ("--user", name, "--pass", PASSWORDS[f"redis_{user}_password"], "--no-auth-warning")
-    tls = ("--tls", "--cacert", "/etc/redis/tls/ca.pem")
-    primary = cluster.primary("broker")  # a fail-over before may have left every use another one
-    said = primary.run("redis-cli", *tls, *login, *command.split(), check=False).stdout
+    primary = sound_redis.primary("broker")  # a fail-over before may have left every use another one
+    said = as_user(primary, user, *command.split())
     assert said.startswith("NOPERM") is not allowed, said
-    cluster.cli(primary, "broker", "del", "t")
+    sound_redis.cli(primary, "broker", "del", "t")
+
+
+@pytest.mark.parametrize(
+    ("user", "command", "allowed"),
+    [
+        ("application", "sentinel masters", True),
+        ("application", "sentinel failover nothing", False),
+        ("application", "sentinel reset nothing", False),
+        ("monitoring", "sentinel masters", True),
+        ("monitoring", "sentinel failover nothing", False),
+        ("sentinel", "sentinel set nothing quorum 1", False),
+        ("sentinel", "sentinel failover nothing", False),
+    ],
+)
+def test_each_user_of_a_sentinel_asks_it_only(sound_redis: Redis, user: str, command: str, *, allowed: bool) -> None:
+    """Whoever may tell Sentinels what to do decides who is primary; none is called `nothing`."""
+    said = as_user(sound_redis.hosts[0], user, "-p", "26379", *command.split())
+    assert said.startswith("NOPERM") is not allowed, said
 
 
 @dataclass(frozen=True)
@@ -159,11 +166,11 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=list(WRONG))
-def test_a_worker_says_what_is_wrong_and_tries_again(clients: Clients, wrong: Wrong) -> None:
+def test_a_worker_says_what_is_wrong_and_tries_again(redis_clients: Clients, wrong: Wrong) -> None:
     """One line with each try, which names the variable to look at; later each time, and the worker lives on."""
-    changed = {wrong.variable: clients.environment()[wrong.variable].replace(*wrong.replaced)}
-    with clients.observers() as observers:
-        worker = clients.worker(observers, "wrong", changes=changed)
+    changed = {wrong.variable: redis_clients.environment()[wrong.variable].replace(*wrong.replaced)}
+    with redis_clients.observers() as observers:
+        worker = redis_clients.worker(observers, "wrong", changes=changed)
         until(lambda: len(refusals(worker.log)) >= 3, lambda: f"three tries; the log:\n{worker.log.read_text()}", 60)
         assert worker.process.poll() is None
         for line, pause in zip(refusals(worker.log), (1, 2, 4), strict=False):

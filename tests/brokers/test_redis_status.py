@@ -1,14 +1,9 @@
 """`workers brokers` on real servers: how they are, whoever is dead, and what happens when their memory is full."""
 
 import json
-from pathlib import Path
-
-import pytest
 
 from tests.brokers.clients import Clients, runs
-from tests.brokers.cluster import Cluster
 from tests.brokers.redis import Redis, until
-from tests.project.running import Project
 
 #: Seconds that the command may look at brokers; the start of Python and Django comes on top.
 BOUND = 5
@@ -23,25 +18,10 @@ answer = {"seconds": time.monotonic() - began, "reports": {report["title"]: repo
 """
 
 
-@pytest.fixture
-def cluster(redis: Cluster) -> Redis:
-    """The cluster of this session, healthy and empty."""
-    assert isinstance(redis, Redis)
-    redis.wait_healthy()
-    redis.clear()
-    return redis
-
-
-@pytest.fixture
-def clients(cluster: Redis, observed: Project, tmp_path: Path) -> Clients:
-    """Processes that look at it."""
-    return Clients(cluster, observed, tmp_path)
-
-
-def test_a_sound_cluster_has_nothing_to_say(clients: Clients) -> None:
+def test_a_sound_cluster_has_nothing_to_say(redis_clients: Clients) -> None:
     """Three servers and three Sentinels for each use, and all queues."""
-    clients.publish("priority", 3)
-    seen = clients.ask(LOOK)
+    redis_clients.publish("priority", 3)
+    seen = redis_clients.ask(LOOK)
     assert {title: report["findings"] for title, report in seen["reports"].items()} == {
         "BROKER_URL: broker": [],
         "RESULT_URL: results": [],
@@ -54,12 +34,12 @@ def test_a_sound_cluster_has_nothing_to_say(clients: Clients) -> None:
     assert (priority["ready"], priority["unacked"], priority["delayed"]) == (3, 0, 0)
 
 
-def test_it_answers_in_time_while_a_host_is_dead(clients: Clients, cluster: Redis) -> None:
+def test_it_answers_in_time_while_a_host_is_dead(redis_clients: Clients, sound_redis: Redis) -> None:
     """From the moment on at which its packets vanish; its server and its Sentinel are named."""
-    dead = next(host for host in cluster.hosts if host is not cluster.primary())
+    dead = next(host for host in sound_redis.hosts if host is not sound_redis.primary())
     dead.power_off()
     try:
-        seen = clients.ask(LOOK)
+        seen = redis_clients.ask(LOOK)
         assert seen["seconds"] < BOUND
         subjects = {finding["subject"] for finding in seen["reports"]["BROKER_URL: broker"]["findings"]}
         assert subjects == {f"{dead.address}:6379", f"{dead.address}:26379"}
@@ -68,22 +48,23 @@ def test_it_answers_in_time_while_a_host_is_dead(clients: Clients, cluster: Redi
         dead.boot()
 
 
-def test_a_primary_without_replicas_is_critical(clients: Clients, cluster: Redis) -> None:
+def test_a_primary_without_replicas_is_critical(redis_clients: Clients, sound_redis: Redis) -> None:
     """It takes no writes."""
-    followers = [host for host in cluster.hosts if host is not cluster.primary()]
+    followers = [host for host in sound_redis.hosts if host is not sound_redis.primary()]
     for host in followers:
         host.run("systemctl", "stop", "redis-server@broker")
     try:
-        until(lambda: "takes no writes" in json.dumps(clients.ask(LOOK)), "the finding", 30)
+        until(lambda: "takes no writes" in json.dumps(redis_clients.ask(LOOK)), "the finding", 30)
+        assert sound_redis.cli(sound_redis.primary(), "broker", "set", "a", "b").startswith("NOREPLICAS")
     finally:
         for host in followers:
             host.run("systemctl", "start", "redis-server@broker")
 
 
-def test_a_full_memory_refuses_messages_and_lets_workers_go_on(clients: Clients, cluster: Redis) -> None:
+def test_a_full_memory_refuses_messages_and_lets_workers_go_on(redis_clients: Clients, sound_redis: Redis) -> None:
     """The sender gets the error; what waits already is worked off, which makes room."""
-    clients.publish("priority", 10)
-    cluster.cli(cluster.primary(), "broker", "config", "set", "maxmemory", "1mb")
+    redis_clients.publish("priority", 10)
+    sound_redis.cli(sound_redis.primary(), "broker", "config", "set", "maxmemory", "1mb")
     try:
         code = """
 from probe.tasks.priority import observe
@@ -93,24 +74,24 @@ try:
 except Exception as error:
     answer = str(error)
 """
-        assert "command not allowed when used memory > 'maxmemory'" in clients.ask(code)
-        with clients.observers() as observers:
-            clients.worker(observers, "one")
+        assert "command not allowed when used memory > 'maxmemory'" in redis_clients.ask(code)
+        with redis_clients.observers() as observers:
+            redis_clients.worker(observers, "one")
             until(lambda: len(runs(observers)) == 10, "all that waited", 30)
-        assert cluster.cli(cluster.primary(), "broker", "hlen", "observed:unacked") == "0"
+        assert sound_redis.cli(sound_redis.primary(), "broker", "hlen", "observed:unacked") == "0"
     finally:
-        cluster.cli(cluster.primary(), "broker", "config", "set", "maxmemory", "512mb")
+        sound_redis.cli(sound_redis.primary(), "broker", "config", "set", "maxmemory", "512mb")
 
 
-def test_declare_says_whether_the_server_is_fit(clients: Clients, cluster: Redis) -> None:
+def test_declare_says_whether_the_server_is_fit(redis_clients: Clients, sound_redis: Redis) -> None:
     """A deploy stops where messages could be thrown away."""
-    done = clients.run("-m", "workers", "brokers", "declare")
+    done = redis_clients.run("-m", "workers", "brokers", "declare")
     assert done.returncode == 0, done.stderr
     assert "noeviction, with an append-only file" in done.stdout
-    cluster.cli(cluster.primary(), "broker", "config", "set", "maxmemory-policy", "allkeys-lru")
+    sound_redis.cli(sound_redis.primary(), "broker", "config", "set", "maxmemory-policy", "allkeys-lru")
     try:
-        done = clients.run("-m", "workers", "brokers", "declare")
+        done = redis_clients.run("-m", "workers", "brokers", "declare")
         assert done.returncode == 1, done.stdout
         assert "throws away what it holds when its memory is full (allkeys-lru)" in done.stderr
     finally:
-        cluster.cli(cluster.primary(), "broker", "config", "set", "maxmemory-policy", "noeviction")
+        sound_redis.cli(sound_redis.primary(), "broker", "config", "set", "maxmemory-policy", "noeviction")

@@ -18,12 +18,12 @@ from tests.delivery.kinds import BY_NAME, KINDS
 from tests.project.probe import GROUPS
 
 #: Seconds until every kind of task has run once.
-FLOW: Final = 90
+FLOW: Final = 180
 #: Seconds of calm before the strike, and in which tasks are sent once everything is well again.
 CALM: Final = 3.0
 AFTER: Final = 5.0
 #: Seconds in which tasks are sent at least: about two thousand of them.
-LEAST: Final = 45.0
+LEAST: Final = 65.0
 #: Seconds for a sender to end: each of its threads gets the answer to what it is sending.
 END: Final = 60
 #: Seconds in which all that was accepted must have come to rest; on Redis a lost worker's tasks come back after 45.

@@ -56,7 +56,7 @@ _PARENT: Final[Mapping[Broker, Promise]] = {
     "redis": Promise(late=5, early=2 + 1, window=f"{RUNNING}; {TAKING}"),
 }
 _FAIL_OVER: Final = Promise(late=5, early=5, results=10, window=REPLICATING)
-#: Results are written 7 times a second; a primary in the minority takes them until it stops itself, after 3.6 s.
+#: Results are written 5 times a second; a primary in the minority takes them until it stops itself, after 3.6 s.
 _MINORITY: Final = Promise(late=5, early=5, results=30, window=REPLICATING)
 _ALL: Final = Promise(late=40, early=15, results=10, window=WRITING)
 

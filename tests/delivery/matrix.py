@@ -52,9 +52,9 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
 
 def run_cell(cell: Cell, ground: Ground, say: Say = print) -> Cell:
     """Measure `cell`; one that cannot be finished gets its `problem`."""
-    stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
-    cell = replace(cell, measured=stamp, versions=ground.cluster.versions)
+    cell = replace(cell, measured=datetime.now(UTC).strftime("%Y-%m-%d %H:%M"))
     try:
+        cell = replace(cell, versions=ground.cluster.versions)
         return replace(cell, verdict=measure(ground, FAULTS[cell.fault], say))
     except BROKEN as error:
         return replace(cell, problem=f"{type(error).__name__}: {error}")

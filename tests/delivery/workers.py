@@ -18,7 +18,7 @@ LEDGER: Final = "/var/lib/probe/ledger.jsonl"
 #: Seconds for a stop: the longest task of the probe's groups is killed after 20. Longer than the units' own time-out.
 STOP: Final = 60
 #: Seconds until every group of a host takes tasks, on a machine where a dozen of them start at a time.
-START: Final = 120
+START: Final = 300
 
 #: TERM ends the main process warmly, and only that; the kernel may end a child without ending the unit.
 WORKER: Final = f"""\

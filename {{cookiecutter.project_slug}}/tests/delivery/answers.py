@@ -8,7 +8,7 @@ from typing import Any
 
 from celery import chord, group
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import connection
+from django.db import connection, transaction
 
 from config.celery import app
 
@@ -52,18 +52,22 @@ def batch(name: str) -> Any:
     return app.tasks[f"shop.tasks.batch.{name}"]
 
 
-def drained() -> int:
-    """Bring back what is kept, as the relay does."""
-    from workers.delivery.results.drain import drain_once
-
-    return drain_once()
-
-
 def kept_with_a_connection_left_open() -> bool:
     """Store a result as a worker's main process does, which has no connection to the database."""
     connection.close()
     app.backend.store_result("of-main", ValueError("lost"), "FAILURE")
     return connection.connection is not None
+
+
+def kept_despite_a_rollback() -> bool:
+    """Store a result in the middle of a transaction that fails."""
+    from workers.delivery.models import KeptResult
+
+    with suppress(KeyError), transaction.atomic():
+        list(KeptResult.objects.all())
+        app.backend.store_result("of-a-rollback", 1, "SUCCESS")
+        raise KeyError
+    return KeptResult.objects.exists()
 
 
 def ask(expression: str) -> Any:

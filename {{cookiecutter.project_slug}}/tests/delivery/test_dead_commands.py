@@ -127,7 +127,7 @@ def test_a_terminal_is_told_nothing_by_a_letter() -> None:
         assert not {"\x1b", "\x9b", "\x07"} & set(done.stdout)
 
 
-@pytest.mark.parametrize("body", [b"\x80\x04junk", b"[1]", b"3", b'"secret"', b"{}", b'[{"a": 1}, 3]'])
+@pytest.mark.parametrize("body", [b"\x80junk", b"[1]", b"3", b'"secret"', b"{}", b'[{"a": 1}, 3]'])
 def test_a_body_that_is_no_tasks_is_its_size_unless_revealed(body: bytes) -> None:
     """It may be anybody's data, too."""
     keep([Taken(message(body))], "default")

@@ -79,7 +79,8 @@ def test_full_begins_at_one_length_and_ends_at_a_lower_one(depths: list[int], fu
     [
         ([180], LONGEST_WAIT),  # nobody knows
         ([100, 180], LONGEST_WAIT),  # it grows
-        ([200, 180], SHORTEST_WAIT),  # 100 too many, 20 a second
+        ([1000, 100], SHORTEST_WAIT),  # 20 too many, 900 a second
+        ([1001, 1000], LONGEST_WAIT),  # 920 too many, 1 a second
         ([182, 180], 50),
         ([1180, 1080, 980, 880], 8),
     ],
@@ -249,6 +250,10 @@ def test_a_memory_that_is_full_is_an_error_at_once(broker: Redis, monkeypatch: p
     assert sent(broker) == {}
 
 
+def odd() -> None:
+    """A task's function."""
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -261,7 +266,7 @@ def test_options_that_mean_nothing_are_refused(options: dict[str, Any], said: st
     own = Celery("t", broker="memory://", task_cls="workers.delivery.base:Task", set_as_current=False)
     make: Any = own.task(name="celery.odd", shared=False, lazy=False, **options)
     with pytest.raises(ValueError, match=said):
-        make(lambda: None)
+        make(odd)
 
 
 class Node:

@@ -15,7 +15,7 @@ from workers.commands.output import REFUSED, stderr, stdout
 def relay(*, once: bool) -> None:
     """Send durable tasks that are not yet with the broker.
 
-    Collects dead letters, too. Any number of relays may run, on any hosts; one is enough.
+    Collects dead letters and brings back results, too. Any number of relays may run, on any hosts; one is enough.
     """
     django.setup()
     stopping = Event()

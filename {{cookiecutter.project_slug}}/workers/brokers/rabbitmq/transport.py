@@ -21,8 +21,8 @@ from workers.delivery.size import refuse_large
 from workers.derive.rabbitmq import CONNECT_TIMEOUT
 
 #: Seconds to wait for the broker's word that it has a message. Between a node's death and the election of another
-#: leader messages are lost in silence; the next attempt reaches the new leader. Longer than a busy cluster takes (a
-#: quorum queue confirms within 10 ms, under load within 200), shorter than half of what a stall may last.
+#: leader messages are lost in silence; the next attempt reaches the new leader. Longer than a busy cluster takes,
+#: whose quorum queues confirm in milliseconds, and shorter than half of what a stall may last.
 CONFIRM_TIMEOUT: Final = 1.5
 #: Seconds for which a node that did not answer is asked only if no other is left, and then the one that failed first.
 #: Each connection starts with the first URL otherwise, and waits for it in vain again.

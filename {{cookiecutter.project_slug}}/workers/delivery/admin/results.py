@@ -1,5 +1,6 @@
 """What the Redis of results could not take, in Django's admin: none, unless it is away."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -17,11 +18,16 @@ else:
 class KeptResultAdmin(ModelAdmin):
     """To be looked at; the relay brings them back. One that is deleted is lost."""
 
-    list_display = ("key", "kind", "state", "kept_at", "expires_at")
+    list_display = ("task", "kind", "state", "kept_at", "expires_at")
     list_filter = ("kind", "state")
     search_fields = ("key",)
     # Business data, and not shown.
     exclude = ("value",)
+
+    @admin.display(ordering="key")
+    def task(self, kept: KeptResult) -> str:
+        """The id of the task, or of the group, without the prefix of its key in Redis."""
+        return re.sub("^celery-[a-z]+-meta-", "", kept.key)
 
     def has_add_permission(self, _request: HttpRequest) -> bool:
         """Workers alone make them."""

@@ -47,4 +47,5 @@ def _body(letter: DeadLetter, *, reveal: bool) -> str:
     body = bytes(letter.body)
     if not reveal:
         return f"<{len(body)} bytes>"
-    return plain(body[:BODY_LIMIT].decode(errors="backslashreplace"), BODY_LIMIT) + (" ..." if body[BODY_LIMIT:] else "")
+    beginning = plain(body[:BODY_LIMIT].decode(errors="backslashreplace"), BODY_LIMIT)
+    return f"{beginning} ..." if len(body) > BODY_LIMIT else beginning

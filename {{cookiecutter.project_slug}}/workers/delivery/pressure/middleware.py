@@ -34,4 +34,5 @@ class BackPressureMiddleware:
             what = f"too much waits to be done; try again in {seconds} s"
             response = JsonResponse({"errors": [{"where": "service", "what": what}]}, status=503)
         response["Retry-After"] = str(seconds)
+        response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001 - Django's line would be an error
         return response
