@@ -85,10 +85,10 @@ def test_a_wrong_certificate_is_refused(
     assert redis_clients.ask(PING, {"SENTINEL_URL": one_sentinel}).startswith(expected)
 
 
-def test_nobody_gets_in_without_a_login(sound_redis: Redis) -> None:
+def test_nobody_gets_in_without_a_login(redis: Redis) -> None:
     """The default user is off, on servers and Sentinels."""
     for port in ("6379", "26379"):
-        host = sound_redis.hosts[0]
+        host = redis.hosts[0]
         said = host.run("redis-cli", "--tls", "--cacert", "/etc/redis/tls/ca.pem", "-p", port, "ping", check=False)
         assert "NOAUTH" in said.stdout
 
@@ -117,12 +117,12 @@ def as_user(host: Host, user: str, *command: str) -> str:
         ("sentinel", "lpush t 1", False),
     ],
 )
-def test_each_user_may_do_its_own_work_only(sound_redis: Redis, user: str, command: str, *, allowed: bool) -> None:
+def test_each_user_may_do_its_own_work_only(redis: Redis, user: str, command: str, *, allowed: bool) -> None:
     """A password that leaks from one place opens that place's door."""
-    primary = sound_redis.primary("broker")  # a fail-over before may have left every use another one
+    primary = redis.primary("broker")  # a fail-over before may have left every use another one
     said = as_user(primary, user, *command.split())
     assert said.startswith("NOPERM") is not allowed, said
-    sound_redis.cli(primary, "broker", "del", "t")
+    redis.cli(primary, "broker", "del", "t")
 
 
 @pytest.mark.parametrize(
@@ -137,9 +137,9 @@ def test_each_user_may_do_its_own_work_only(sound_redis: Redis, user: str, comma
         ("sentinel", "sentinel failover nothing", False),
     ],
 )
-def test_each_user_of_a_sentinel_asks_it_only(sound_redis: Redis, user: str, command: str, *, allowed: bool) -> None:
+def test_each_user_of_a_sentinel_asks_it_only(redis: Redis, user: str, command: str, *, allowed: bool) -> None:
     """Whoever may tell Sentinels what to do decides who is primary; none is called `nothing`."""
-    said = as_user(sound_redis.hosts[0], user, "-p", "26379", *command.split())
+    said = as_user(redis.hosts[0], user, "-p", "26379", *command.split())
     assert said.startswith("NOPERM") is not allowed, said
 
 

@@ -1,6 +1,8 @@
 """One cell of the matrix: tasks flow through all groups, the fault strikes, and what was accepted is counted."""
 
 import json
+import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,8 +24,8 @@ FLOW: Final = 180
 #: Seconds of calm before the strike, and in which tasks are sent once everything is well again.
 CALM: Final = 3.0
 AFTER: Final = 5.0
-#: Seconds in which tasks are sent at least: about two thousand of them.
-LEAST: Final = 65.0
+#: Seconds in which tasks are sent at least: about two thousand of them. The short cut has less patience.
+LEAST, LEAST_SHORT = 65.0, 20.0
 #: Seconds for a sender to end: each of its threads gets the answer to what it is sending.
 END: Final = 60
 #: Seconds in which all that was accepted must have come to rest; on Redis a lost worker's tasks come back after 45.
@@ -103,10 +105,11 @@ class Watch:
         )
 
 
-def measure(ground: Ground, fault: Fault, say: Say = print) -> Verdict:
-    """Measure one cell; takes two minutes. What was sent and what became of it stays in the ground's folder.
+def measure(ground: Ground, fault: Fault, say: Say = print, least: float = LEAST) -> Verdict:
+    """Measure one cell, with tasks for `least` seconds; takes two minutes by default.
 
-    Raises TimeoutError, RehearsalError or AssertionError where the ground is not as it must be; it is of no use then.
+    What was sent and what became of it stays in the ground's folder. Raises TimeoutError, RehearsalError or
+    AssertionError where the ground is not as it must be; it is of no use then.
     """
     ground.wait_well()
     token = f"{fault.name}-{int(time.time())}"
@@ -118,7 +121,7 @@ def measure(ground: Ground, fault: Fault, say: Say = print) -> Verdict:
         producer = stack.enter_context(_producer(watch, fault.death))
         say("waiting for every kind of task")
         until(watch.flows, lambda: f"every kind of task to run\n{producer.log.read_text()}", FLOW)
-        _suffer(ground, fault, say)
+        _suffer(ground, fault, say, least)
         _end(producer)
         say("draining")
         _drain(watch, say)
@@ -127,7 +130,7 @@ def measure(ground: Ground, fault: Fault, say: Say = print) -> Verdict:
         return verdict
 
 
-def _suffer(ground: Ground, fault: Fault, say: Say) -> None:
+def _suffer(ground: Ground, fault: Fault, say: Say, least: float) -> None:
     began = time.monotonic()
     time.sleep(CALM)
     say("strike")
@@ -136,7 +139,7 @@ def _suffer(ground: Ground, fault: Fault, say: Say) -> None:
     say("mending")
     fault.mend(ground)
     ground.wait_well()
-    time.sleep(max(AFTER, began + LEAST - time.monotonic()))
+    time.sleep(max(AFTER, began + least - time.monotonic()))
 
 
 @contextmanager
@@ -151,7 +154,13 @@ def _producer(watch: Watch, death: str) -> Iterator[Observer]:
 def _end(producer: Observer) -> None:
     """Let every thread finish what it has begun: what became of each task must be known."""
     producer.process.terminate()
-    assert producer.process.wait(END) == 0, producer.log.read_text(encoding="utf-8")
+    try:
+        ended = producer.process.wait(END)
+    except subprocess.TimeoutExpired:
+        producer.process.send_signal(signal.SIGUSR1)
+        until(lambda: producer.says("Current thread"), "the sender to say where it is")
+        raise TimeoutError(f"the sender has not ended:\n{producer.log.read_text(encoding='utf-8')}") from None
+    assert ended == 0, producer.log.read_text(encoding="utf-8")
 
 
 def _drain(watch: Watch, say: Say) -> None:

@@ -23,7 +23,7 @@ from rehearsal.errors import RehearsalError
 from tests.brokers import table as brokers_table
 from tests.brokers.table import BROKERS
 from tests.delivery import cells, document, project, table
-from tests.delivery.cell import Say, measure
+from tests.delivery.cell import LEAST, Say, measure
 from tests.delivery.cells import Cell
 from tests.delivery.faults import FAULTS
 from tests.delivery.ground import Ground, folder_of
@@ -50,12 +50,12 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(given)
 
 
-def run_cell(cell: Cell, ground: Ground, say: Say = print) -> Cell:
+def run_cell(cell: Cell, ground: Ground, say: Say = print, least: float = LEAST) -> Cell:
     """Measure `cell`; one that cannot be finished gets its `problem`."""
     cell = replace(cell, measured=datetime.now(UTC).strftime("%Y-%m-%d %H:%M"))
     try:
         cell = replace(cell, versions=ground.cluster.versions)
-        return replace(cell, verdict=measure(ground, FAULTS[cell.fault], say))
+        return replace(cell, verdict=measure(ground, FAULTS[cell.fault], say, least))
     except BROKEN as error:
         return replace(cell, problem=f"{type(error).__name__}: {error}")
 

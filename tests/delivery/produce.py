@@ -9,6 +9,7 @@ server's requests have: one that waits for a broker or a database holds up no ot
 # mypy: ignore-errors
 # It runs in the generated project's environment, whose libraries the template's own has not.
 
+import faulthandler
 import signal
 import sys
 import time
@@ -39,6 +40,7 @@ def main(token: str, how: str = "") -> None:
     django.setup()
     over = Event()
     signal.signal(signal.SIGTERM, lambda *_: over.set())
+    faulthandler.register(signal.SIGUSR1)  # says where every thread is
     mortal = MORTAL if how else ()
     threads = [Thread(target=pace, args=(kind, token, how, over)) for kind in (*KINDS, *mortal)]
     for thread in threads:

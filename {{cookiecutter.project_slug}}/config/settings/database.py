@@ -34,6 +34,9 @@ def _postgresql(options: dict[str, Any], env: Environment) -> dict[str, Any]:
         "keepalives_idle": 30,  # a server that vanished is noticed within a minute, not after two hours
         "keepalives_interval": 10,
         "keepalives_count": 3,
+        # Milliseconds. Keep-alives say nothing while a statement is under way, which the kernel would send again for a
+        # quarter of an hour. Below the soft time limits, so that a task is retried and not killed.
+        "tcp_user_timeout": 10_000,
     }
     if env.tls_ca_file:
         own |= {"sslmode": "verify-full", "sslrootcert": str(env.tls_ca_file)}

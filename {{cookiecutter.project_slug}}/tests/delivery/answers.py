@@ -22,7 +22,7 @@ def double(number: int, seconds: float = 0) -> int:
     return 2 * number
 
 
-@app.task(name="shop.tasks.batch.stand", ignore_result=False, dead_letter=False, soft_time_limit=0.5, time_limit=1)
+@app.task(name="shop.tasks.batch.stand", ignore_result=False, dead_letter=False, soft_time_limit=1, time_limit=2)
 def stand() -> None:
     """Take no notice of the soft time limit, so that the hard one strikes."""
     while True:

@@ -71,7 +71,9 @@ class Store:
     def watched(self) -> Iterator[int]:
         """Have a Sentinel watch over it, as "main"; the value is its port."""
         port, file = free_port(), self.folder / "sentinel.conf"
-        file.write_text(f"port {port}\nbind 127.0.0.1\ndir {self.folder}\nsentinel monitor main 127.0.0.1 {self.port} 1\n")
+        file.write_text(
+            f"port {port}\nbind 127.0.0.1\ndir {self.folder}\nsentinel monitor main 127.0.0.1 {self.port} 1\n"
+        )
         process = subprocess.Popen([find_server(), file, "--sentinel"], stdout=subprocess.DEVNULL)
         try:
             with redis.Redis(port=port, socket_timeout=1) as sentinel:
@@ -87,7 +89,7 @@ class Store:
 
 
 @pytest.fixture
-def results(tmp_path: Path) -> Iterator[Store]:
+def results(redis_server: str, tmp_path: Path) -> Iterator[Store]:  # noqa: ARG001 - which skips where there is none
     """A Redis for results, until the end of the test."""
     store = Store(tmp_path)
     store.start()

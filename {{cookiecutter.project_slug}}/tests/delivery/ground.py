@@ -74,12 +74,12 @@ class Ground:
     workers: list[Worker] = field(default_factory=list)
 
     def worker(self, group: str = "batch", pool: str = "prefork", slots: int = 2, **variables: str) -> Worker:
-        """Start a worker, and wait until it is ready; "spawn" is prefork with that start method."""
+        """Start a worker, and wait until it is ready."""
         number = len(self.workers)
         log = self.folder / f"worker-{number}.log"
-        start = {"spawn": ["-P", "prefork", "--pool-start-method=spawn"]}.get(pool, ["-P", pool])
-        options = ["-n", f"{group}@w{number}", "-Q", group, *start, "-c", str(slots), "-O", "fair", "-l", "INFO"]
-        command = [sys.executable, "-m", "celery", "--quiet", "-A", APP, "worker", *options]
+        options = ["-n", f"{group}@w{number}", "-Q", group, "-P", pool, "-c", str(slots), "-l", "INFO"]
+        quick = ["-O", "fair", "--without-mingle", "--without-gossip"]
+        command = [sys.executable, "-m", "celery", "--quiet", "-A", APP, "worker", *options, *quick]
         with log.open("wb") as output:
             env = {**self.env, **variables}
             process = subprocess.Popen(command, cwd=BASE_DIR, env=env, stdout=subprocess.DEVNULL, stderr=output)

@@ -148,11 +148,17 @@ class Stage:
     @contextmanager
     def full(self) -> Iterator[None]:
         """Redis refuses new messages in the block, and answers everything else."""
-        self.broker.execute_command("ACL", "SETUSER", "default", "-lpush")
+        self.broker.acl_setuser("default", enabled=True, commands=["-lpush"])
         try:
             yield
         finally:
-            self.broker.execute_command("ACL", "SETUSER", "default", "+lpush")
+            self.broker.acl_setuser("default", enabled=True, commands=["+lpush"])
+
+    def refused(self) -> int:
+        """Messages that Redis refused so far."""
+        told: dict[str, Any] = self.broker.info("commandstats")
+        refused: int = told["cmdstat_lpush"]["rejected_calls"]
+        return refused
 
     def settled(self, seconds: float = 20) -> None:
         """Wait until nothing waits and nothing is held."""

@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from kombu import Connection, Message
 
+from tests.conftest import until
 from tests.delivery.stage import Stage, stage
 from workers.brokers import redis as transports
 from workers.brokers.redis.messages import Message as RedisMessage
@@ -139,6 +140,14 @@ def test_a_hostile_pickle_is_not_even_opened(place: Stage, tmp_path: Path) -> No
     assert not bait.exists()
 
 
+def test_a_bomb_is_not_unpacked(place: Stage) -> None:
+    """Kombu unpacks before anybody looks: 50 kB would take 50 MB of the worker, and 5 MB five gigabytes."""
+    before = len(place.letters())
+    place.put(BAD["a bomb"][1])
+    until(lambda: len(place.letters()) > before, "its dead letter")
+    assert place.letters()[0]["message"].endswith("when they are unpacked")
+
+
 def test_a_refusal_shows_no_arguments(place: Stage) -> None:
     """Celery logs the whole body (trap 25)."""
     place.put(envelope([["4242 4242"], {}, {}], task="shop.tasks.default.charges_a_card"))
@@ -183,7 +192,9 @@ def handler() -> Iterator[Callable[[Message], None]]:
 
 
 def _consumer(app: Any, connection: Connection) -> Any:
-    pool = SimpleNamespace(apply_async=MagicMock(return_value=None), num_processes=1, is_green=False)
+    pool = SimpleNamespace(
+        apply_async=MagicMock(return_value=None), num_processes=1, is_green=False, uses_semaphore=True
+    )
     controller = MagicMock(state=state, use_eventloop=False)
     timer = MagicMock()
     consumer: Any = Consumer(
@@ -195,7 +206,7 @@ def _consumer(app: Any, connection: Connection) -> Any:
     return consumer
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lies=st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=10), JSON, max_size=4), body=st.just(BODY) | JSON)
 @example(lies={"eta": "0001-01-01T00:00:00+14:00"}, body=BODY)
 @example(lies={"expires": "9999-12-31T23:59:59-14:00"}, body=BODY)

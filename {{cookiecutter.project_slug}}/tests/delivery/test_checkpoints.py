@@ -51,7 +51,6 @@ def states(ground: Ground) -> list[str]:
         ("on_postgresql", "prefork", signal.SIGQUIT),
         ("on_postgresql", "threads", signal.SIGTERM),
         ("on_postgresql", "gevent", signal.SIGTERM),
-        ("on_postgresql", "spawn", signal.SIGTERM),
         ("on_sqlite", "prefork", signal.SIGTERM),
     ],
     indirect=["on"],

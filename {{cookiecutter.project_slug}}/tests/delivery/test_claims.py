@@ -10,6 +10,8 @@ from celery.exceptions import Retry
 from celery.result import EagerResult
 from django.db import OperationalError, transaction
 from django.db.models.functions import Now
+from django.test import Client
+from django.urls import reverse
 from redis import Redis
 
 from tests.delivery.claims_machine import Database, InRedis, run
@@ -121,6 +123,19 @@ def test_work_and_its_end_are_one(calls: list[int]) -> None:
     assert Claim.objects.get().state == Claim.State.FAILED
     assert pay(7) == pay(7) == "paid"
     assert calls == [7, 7]
+
+
+def test_an_end_that_was_rolled_back_is_none() -> None:
+    """Nor without an exception: what the function returns counts then."""
+
+    @idempotent(key="{order}", ttl=DAY)
+    def pay(order: int) -> str:
+        with transaction.atomic():
+            claim().complete(f"paid {order}")
+            transaction.set_rollback(True)
+        return "not paid"
+
+    assert pay(7) == pay(7) == "not paid"
 
 
 @pytest.mark.parametrize("method", ["complete", "verify"])
@@ -333,3 +348,18 @@ def test_redis_claims_are_no_part_of_a_transaction(redis_server: str, monkeypatc
     with client:
         assert pay(7) == pay(7) == 7
         client.flushdb()
+
+
+@pytest.mark.django_db
+def test_the_admin_shows_who_holds_what(admin_client: Client) -> None:
+    """And of whom it is presumed that he is dead; never a result, which is business data."""
+    store = DatabaseStore()
+    for key in ("shop.pay:7", "shop.pay:8"):
+        store.take(key, Holder("priority@host 1"), 60)
+    Claim.objects.filter(pk="shop.pay:8").update(expires_at=Now() - timedelta(seconds=1), result="secret")
+    page = admin_client.get(reverse("admin:delivery_claim_changelist")).content.decode()
+    assert ("in progress</td>" in page, "given up</td>" in page, "secret" in page) == (True, True, False)
+    assert (
+        "secret" not in admin_client.get(reverse("admin:delivery_claim_change", args=["shop.pay:8"])).content.decode()
+    )
+    assert admin_client.get(reverse("admin:delivery_checkpoint_changelist")).status_code == 200

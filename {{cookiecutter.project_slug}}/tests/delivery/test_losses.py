@@ -144,7 +144,9 @@ def test_what_is_kept_in_memory_is_not_acknowledged_before_it_is_sent(late: Stag
     _begun(late, 20)
     with late.full():
         os.kill(worker.children()[0], signal.SIGKILL)
-        until(lambda: worker.events("not_sent"), "the attempt in vain")
+        until(lambda: worker.events("task_sent_again"), "the attempt in vain")
+        before = late.refused()
+        until(lambda: late.refused() > before, "another one")  # whatever the first one led to is done by then
         worker.kill()
     assert late.unacknowledged() == 1
 
@@ -176,6 +178,7 @@ def test_a_thread_is_not_interrupted_and_its_task_is_done_once(place: Stage) -> 
     task_id = _begun(place, 8)
     worker.signal(signal.SIGQUIT)
     worker.left()
+    assert len(worker.events("task_not_stopped")) == 1
     assert f"done {task_id}" in place.ledger
     place.settled()
 

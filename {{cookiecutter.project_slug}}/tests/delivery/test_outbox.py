@@ -22,7 +22,8 @@ from workers.delivery.outbox.message import NotDurableError
 from workers.delivery.outbox.relay import Relay
 from workers.delivery.size import MessageTooLargeError
 
-pytestmark = pytest.mark.django_db(transaction=True)
+#: Each process of a test imports Django and Celery, which takes a busy machine its time.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 BOTH = pytest.mark.parametrize("on", ["on_sqlite", "on_postgresql"], indirect=True)
 DUE = "UPDATE delivery_outboxmessage SET due_at = written_at"
 

@@ -27,7 +27,10 @@ from workers.delivery.outbox import batch, relay, sender, store
 from workers.delivery.outbox.batch import Outcome
 from workers.delivery.outbox.relay import Relay
 from workers.local.redis_server import embedded_redis
+from workers.topology.budgets import RELAY_DATABASE_CONNECTIONS
 
+#: Each process of a test imports Django and Celery, which takes a busy machine its time.
+pytestmark = pytest.mark.timeout(300)
 BOTH = pytest.mark.parametrize("on", ["on_sqlite", "on_postgresql"], indirect=True)
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -228,6 +231,11 @@ def test_a_duty_that_hangs_does_not_hold_up_a_stop(monkeypatch: pytest.MonkeyPat
     duties.work([Duty("hangs", 1, hangs)], stopping)
     assert time.monotonic() - began < 5
     end.set()
+
+
+def test_there_is_a_connection_for_each_duty() -> None:
+    """Of which the topology's budget knows: each duty has a thread, and so a connection to the database."""
+    assert len(duties.duties(app, Event())) <= RELAY_DATABASE_CONNECTIONS
 
 
 def test_once_says_what_was_done_and_what_failed(on_sqlite: Ground) -> None:

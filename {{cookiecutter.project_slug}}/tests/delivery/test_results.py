@@ -155,9 +155,7 @@ def test_a_result_that_nobody_can_take_is_told(
     assert "database is gone" in line
 
 
-def test_a_silent_database_holds_up_nobody(
-    results: Store, backend: Backend, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_silent_database_holds_up_nobody(results: Store, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     """Redis and the database both: two seconds in all, and nothing for the results after it."""
     import threading
 

@@ -36,7 +36,9 @@ def url(s3: str, monkeypatch: pytest.MonkeyPatch) -> str:
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     name = f"results-{free_port()}"
-    client = boto3.client("s3", endpoint_url=s3, region_name="us-east-1", config=Config(s3={"addressing_style": "path"}))
+    client = boto3.client(
+        "s3", endpoint_url=s3, region_name="us-east-1", config=Config(s3={"addressing_style": "path"})
+    )
     client.create_bucket(Bucket=name)
     return f"s3://{name}/kept/here?endpoint={s3}&region=us-east-1"
 

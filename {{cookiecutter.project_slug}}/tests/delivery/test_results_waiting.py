@@ -37,9 +37,7 @@ WAITS: dict[str, Callable[[], Any]] = {
 @pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("fault", ["nothing", "stop", "silence"])
 @pytest.mark.parametrize("wait", WAITS)
-def test_a_wait_without_a_time_out_ends(
-    results: Store, monkeypatch: pytest.MonkeyPatch, wait: str, fault: str
-) -> None:
+def test_a_wait_without_a_time_out_ends(results: Store, monkeypatch: pytest.MonkeyPatch, wait: str, fault: str) -> None:
     """Whatever is waited for, and whatever Redis does meanwhile; with an error that says what to do."""
     monkeypatch.setattr(waiting, "DEFAULT", 0.4)
     getattr(results, fault, lambda: None)()
@@ -72,6 +70,17 @@ def test_a_result_is_seen_soon_after_it_is_there(backend: Backend) -> None:
     seen = time.monotonic()
     thread.join()
     assert seen - stored[0] <= 0.1
+
+
+@pytest.mark.parametrize("kind", [app.ResultSet, lambda results: app.GroupResult("group", results)])
+def test_joining_is_bounded_as_a_whole(backend: Backend, monkeypatch: pytest.MonkeyPatch, kind: Any) -> None:
+    """Celery's `join` would give each of its results the whole time."""
+    monkeypatch.setattr(waiting, "DEFAULT", 1.0)
+    late = threading.Timer(0.7, backend.store_result, ("a", 1, states.SUCCESS))
+    late.start()
+    with at_most(1.4), pytest.raises(NotDoneError, match="task b was not done"):
+        kind([app.AsyncResult(name) for name in GROUP]).join()
+    late.join()
 
 
 def test_a_wait_lives_through_an_outage(results: Store, backend: Backend) -> None:

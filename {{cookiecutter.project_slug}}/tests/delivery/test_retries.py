@@ -16,6 +16,7 @@ from django.db import OperationalError
 from structlog.testing import capture_logs
 
 from tests.delivery.stage import stage
+from workers.brokers.refusals import QueueFullError
 from workers.delivery import retries
 from workers.delivery.base import Task
 from workers.delivery.retries import BURST, FLOOR, SHARE, TOLD, Budget
@@ -45,9 +46,11 @@ def clock() -> Iterator[list[float]]:
         yield now
 
 
-@pytest.mark.parametrize("error", [ConnectionResetError("reset"), TimeoutError(), OperationalError("away")])
+@pytest.mark.parametrize(
+    "error", [ConnectionResetError("reset"), TimeoutError(), OperationalError("away"), QueueFullError("batch", "full")]
+)
 def test_what_passes_by_itself_is_tried_again(task: Any, error: Exception) -> None:
-    """A database, a Redis or a service that is away for a moment."""
+    """A database, a Redis, a service or a broker that is away for a moment."""
     assert len(_retried(task, error)) == 1
 
 

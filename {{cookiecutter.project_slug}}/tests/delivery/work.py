@@ -79,10 +79,10 @@ def stroll(self: CeleryTask[Any, Any], name: str, items: int, pause: float = 0.1
 
 
 @app.task(name="shop.tasks.batch.linger", ignore_result=False)
-def linger(name: str, item: int, seconds: float = 0) -> None:
-    """Note that it ran, and take so long."""
+def linger(name: str, item: int, folder: str = "") -> None:
+    """Note that it ran; with a `folder`, stay until the test says go."""
     note(name, item)
-    time.sleep(seconds)
+    hold_at("here", "here", folder)
 
 
 @app.task(name="shop.tasks.batch.again", bind=True, ignore_result=False, max_retries=50)

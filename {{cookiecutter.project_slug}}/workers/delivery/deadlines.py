@@ -4,16 +4,13 @@ Celery looks when a worker receives a message and when it hands it to its pool. 
 queue of its own, in which a task may wait for long; so it is looked at once more before it begins.
 """
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import MutableMapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import structlog
-from celery import Task, signals
+from celery import signals
 from celery.contrib.django.task import DjangoTask
 from celery.exceptions import Ignore
-
-logger = structlog.get_logger(__name__)
 
 
 class Deadlines(DjangoTask[Any, Any]):
@@ -49,9 +46,8 @@ class Deadlines(DjangoTask[Any, Any]):
 
 
 def connect() -> None:
-    """Have late tasks reach a worker, which says so."""
+    """Have late tasks reach a worker, which says so: telemetry logs each as `task_revoked`, with `expired: true`."""
     signals.before_task_publish.connect(_keep_when_late)
-    signals.task_revoked.connect(_tell)
 
 
 def _keep_when_late(properties: MutableMapping[str, Any], **_: object) -> None:
@@ -59,18 +55,6 @@ def _keep_when_late(properties: MutableMapping[str, Any], **_: object) -> None:
     properties.pop("expiration", None)
 
 
-def _tell(sender: Task[Any, Any], request: Mapping[str, Any], *, expired: bool = False, **_: object) -> None:
-    if expired:
-        late = datetime.now(UTC) - _moment(request.get("expires"))
-        logger.warning(
-            "task_expired", task=sender.name, task_id=request.get("id"), late=f"{late.total_seconds():.1f} s"
-        )
-
-
 def _is_past(expires: Any) -> bool:
-    return _moment(expires) <= datetime.now(UTC)
-
-
-def _moment(expires: Any) -> datetime:
     moment = datetime.fromisoformat(expires) if isinstance(expires, str) else expires
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) <= datetime.now(UTC)

@@ -23,9 +23,17 @@ from workers.delivery import headers
 
 #: What a publish raises where the broker is at fault, and may be better later.
 UNREACHABLE: Final = (OperationalError, AMQPError, MessageNacked, OSError)
-#: What somebody else's server raises while it is away: the database, a Redis, a service. A bug, a refused request and a
-#: missing file are not among them: they fail at once.
-PASSING: Final = (ConnectionError, TimeoutError, DatabaseError, InterfaceError, RedisConnectionError, RedisTimeoutError)
+#: What somebody else's server raises while it is away: the database, a Redis, a service, the broker to which the task
+#: sends another. A bug, a refused request and a missing file are not among them: they fail at once.
+PASSING: Final = (
+    ConnectionError,
+    TimeoutError,
+    OperationalError,
+    DatabaseError,
+    InterfaceError,
+    RedisConnectionError,
+    RedisTimeoutError,
+)
 #: Seconds between attempts to send a retry, each of which tries every node for some seconds.
 PAUSE: Final = 1.0
 

@@ -16,7 +16,7 @@ from redis.sentinel import SentinelConnectionPool, SentinelManagedConnection
 
 from workers.brokers.redis.outage import PATIENCE, PAUSE, MisconfiguredError, Patient, outage_of
 from workers.brokers.redis.sentinels import NoPrimaryError, Sentinels
-from workers.brokers.redis.tls import Verified, explained
+from workers.brokers.redis.tls import Verified, refusal
 
 #: Seconds to connect. Within a data centre it takes a millisecond.
 CONNECT_TIMEOUT: Final = 0.5
@@ -74,7 +74,9 @@ class PrimaryConnection(SentinelManagedConnection):
             raise MisconfiguredError(f"{self._variable}: {at} refuses the user or the password ({error})") from error
         except (ConnectionError, TimeoutError) as error:
             self.disconnect()
-            raise explained(error, at) from error
+            if refused := refusal(error, at):
+                raise refused from error
+            raise
         self._ready = True
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:  # noqa: FBT002 - redis-py's

@@ -16,7 +16,7 @@ from redis.exceptions import AuthenticationError, ConnectionError, NoPermissionE
 from redis.retry import Retry
 
 from workers.brokers.redis.outage import MisconfiguredError
-from workers.brokers.redis.tls import Verified, explained
+from workers.brokers.redis.tls import Verified, refusal
 
 #: Seconds a Sentinel may take to connect, and to answer. It answers within a millisecond.
 SENTINEL_TIMEOUT: Final = 0.5
@@ -115,7 +115,9 @@ class Sentinels:
         except (AuthenticationError, NoPermissionError) as error:
             raise MisconfiguredError(f"SENTINEL_URL: {address} refuses the user or the password ({error})") from error
         except ConnectionError as error:
-            raise explained(error, address) from error
+            if refused := refusal(error, address):
+                raise refused from error
+            raise
         state = masters.get(name)
         if state is None:
             known = ", ".join(sorted(masters)) or "none"

@@ -1,6 +1,7 @@
 """TLS to Redis and its Sentinels: verified against our own authority and no other, name included."""
 
 import ssl
+from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -23,14 +24,22 @@ class Verified:
         return _context(self.ca_certs).wrap_socket(sock, server_hostname=self.host)
 
 
-def explained(error: Exception, address: str) -> Exception:
-    """`error`, or a MisconfiguredError where the peer's certificate is to blame: waiting does not mend that."""
+def refusal(error: Exception, address: str) -> MisconfiguredError | None:
+    """Tell where the peer's certificate is to blame for `error`, which waiting does not mend; None where it is not."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return MisconfiguredError(f"TLS_CA_FILE: the certificate of {address} is refused: {cause.verify_message}")
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """`error` and what led to it, each once: one that several threads raise again may lead to itself."""
+    seen: set[int] = set()
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
         cause = cause.__cause__ or cause.__context__
-    if cause is None:
-        return error
-    return MisconfiguredError(f"TLS_CA_FILE: the certificate of {address} is refused: {cause.verify_message}")
 
 
 @cache
