@@ -25,7 +25,7 @@ class Kind:
     fetched: bool = False
     """Somebody asks for its result."""
     paid: bool = False
-    """It charges a card: its effect is counted where it is real, and must never be there twice."""
+    """It charges a card: its effect is counted where it is real, and must never be there twice. Each is sent twice."""
 
     @property
     def name(self) -> str:
@@ -41,7 +41,7 @@ KINDS: Final = (
     Kind("note", "priority", 4),
     Kind("later", "priority", 1, countdown=4),
     Kind("again", "priority", 1),
-    Kind("pay", "priority", 3, paid=True),
+    Kind("pay", "priority", 2, paid=True),
     Kind("order", "priority", 3, durable=True),
     Kind("stride", "batch", 0.5, seconds=0.4),
     Kind("answer", "ml", 2, fetched=True),

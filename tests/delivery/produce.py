@@ -94,6 +94,8 @@ def sender(kind: Kind, how: str) -> Send:
 
     def send(identifier: str) -> object:
         named = {"identifier": identifier, "seconds": kind.seconds, **more}
+        if kind.paid:  # somebody clicked twice: two tasks, one payment
+            task.apply_async(kwargs=named, task_id=f"{identifier}-twice")
         return task.apply_async(kwargs=named, task_id=identifier, countdown=kind.countdown)
 
     return in_a_transaction(send) if kind.durable else send

@@ -206,7 +206,7 @@ def _consumer(app: Any, connection: Connection) -> Any:
     return consumer
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lies=st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=10), JSON, max_size=4), body=st.just(BODY) | JSON)
 @example(lies={"eta": "0001-01-01T00:00:00+14:00"}, body=BODY)
 @example(lies={"expires": "9999-12-31T23:59:59-14:00"}, body=BODY)
