@@ -20,14 +20,19 @@ def write(cells: Sequence[Cell]) -> None:
 
 def measured(cells: Sequence[Cell]) -> str:
     """A section a broker: when, with what, the table."""
-    sections = []
-    for broker, name in BROKERS.items():
-        if own := [cell for cell in cells if cell.broker == broker]:
-            dates = sorted(cell.measured[:10] for cell in own)
-            period = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
-            how = f"Measured {period}, {own[-1].versions}, by `{COMMAND}`."
-            sections.append(f"### {name}: what is lost\n\n{how}\n\n{table.markdown(own)}\n{_notes(own)}")
-    return "\n".join(sections)
+    return "\n".join(
+        _section(name, [cell for cell in cells if cell.broker == broker]) for broker, name in BROKERS.items()
+    )
+
+
+def _section(name: str, cells: Sequence[Cell]) -> str:
+    title = f"### {name}: what is lost"
+    if not cells:
+        return f"{title}\n\nNot measured yet.\n"
+    dates = sorted(cell.measured[:10] for cell in cells)
+    period = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
+    how = f"Measured {period}, {cells[-1].versions}, by `{COMMAND}`."
+    return f"{title}\n\n{how}\n\n{table.markdown(cells)}\n{_notes(cells)}"
 
 
 def _notes(cells: Sequence[Cell]) -> str:

@@ -96,9 +96,8 @@ def test_the_document_says_what_may_be_lost_and_why_a_cell_misses(
     measured = [Cell("redis", fault, "2026-11-21 16:00", "Redis 8", lost) for fault in ("term", "parent-kill")]
     document.write(measured)
     text = file.read_text(encoding="utf-8")
-    assert text.startswith(
-        f"Before.\n{document.BEGIN}\n### Redis Sentinel: what is lost\n\nMeasured 2026-11-21, Redis 8"
-    )
+    assert text.startswith(f"Before.\n{document.BEGIN}\n### RabbitMQ: what is lost\n\nNot measured yet.\n")
+    assert "\n### Redis Sentinel: what is lost\n\nMeasured 2026-11-21, Redis 8, by `make matrix`.\n" in text
     assert "| worker: TERM | 2,000 | **1** | 0 | 0 | 0 | 0 | 0 | 0.2 | nothing | **missed** |" in text
     assert "| parent: KILL | 2,000 | 1 | 0 | 0 | 0 | 0 | 0 | 0.2 | acknowledged late 5, early 3: " in text
     assert "- worker: TERM: acknowledged late and lost: 1, 0 promised: a\n" in text
