@@ -137,7 +137,7 @@ class RabbitMQ:
             "permissions": [{"user": STOCK, "vhost": STOCK, "configure": ".*", "write": ".*", "read": ".*"}],
         }
         self.hosts[0].write("/run/stock.json", json.dumps(definitions))
-        self.hosts[0].run("rabbitmqctl", "import_definitions", "/run/stock.json")
+        self.ctl(self.hosts[0], "import_definitions", "/run/stock.json")
 
     def variables(self, host: Host) -> dict[str, Any]:
         """What Ansible would know of a host."""
@@ -195,18 +195,21 @@ class RabbitMQ:
             return []
         return [f"{host.name} sees {sorted(seen['running'])}, partitions {seen['partitions']}"]
 
-    def _eval(self, host: Host, term: str) -> Any:  # noqa: ANN401 - whatever is asked for
-        """What Erlang says on `host`: much quicker than the commands of rabbitmqctl that print the same.
+    def ctl(self, host: Host, *arguments: str) -> str:
+        """What rabbitmqctl prints on `host`; raises RehearsalError where it fails.
 
         Where processes wait for a core its handshake may last longer than the role allows; then it is asked again.
         """
-        command = ("rabbitmqctl", "eval", _TERMS + term)
-        asked = host.run(*command, check=False)
+        asked = host.run("rabbitmqctl", *arguments, check=False)
         if asked.returncode == UNREACHED:
-            asked = host.run(*command)
+            asked = host.run("rabbitmqctl", *arguments, check=False)
         if asked.returncode:
             raise RehearsalError(f"{host.name}: {asked.stderr}")
-        return json.loads(json.loads(asked.stdout))
+        return asked.stdout
+
+    def _eval(self, host: Host, term: str) -> Any:  # noqa: ANN401 - whatever is asked for
+        """What Erlang says on `host`: much quicker than the commands of rabbitmqctl that print the same."""
+        return json.loads(json.loads(self.ctl(host, "eval", _TERMS + term)))
 
     def _is_placed(self, host: Host) -> bool:
         return host.run("test", "-e", "/etc/rabbitmq/definitions.json", check=False).returncode == 0

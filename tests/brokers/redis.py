@@ -97,6 +97,16 @@ class Redis:
         self._write_certificate(host, own)
         host.run("systemctl", "restart", f"{self.flavour}-sentinel")
 
+    def certify_servers(self, host: Host, own: Certificate | None = None) -> None:
+        """Give the servers of a host another certificate, for new connections; its Sentinel keeps the one it has."""
+        self._write_certificate(host, own)
+        place = f"/etc/{self.flavour}/tls"
+        files = ("tls-cert-file", f"{place}/certificate.pem", "tls-key-file", f"{place}/key.pem")
+        for use in self._uses:
+            said = self.cli(host, use, "config", "set", *files)
+            if said != "OK":
+                raise AssertionError(f"{host.name}, {use}: {said}")
+
     def _write_certificate(self, host: Host, own: Certificate | None = None) -> None:
         for file in certificates.files(self.flavour, self.variables(host), self.authority, own):
             host.write(file.path, file.text, mode=file.mode, owner=file.owner)
@@ -190,13 +200,10 @@ class Redis:
                     self.cli(host, use, "flushall")
 
     def cli(self, host: Host, use: str, *command: str) -> str:
-        """What a server (or `sentinel`) on `host` answers to its administrator."""
+        """What a server (or `sentinel`) on `host` answers to its administrator; its certificate may be a wrong one."""
         port = SENTINEL_PORT if use == "sentinel" else self._values["redis_instances"][use]["port"]
-        ca_file = f"/etc/{self.flavour}/tls/ca.pem"
         login = ("--user", f"{PROJECT}_deploy", "--pass", PASSWORDS["redis_deploy_password"], "--no-auth-warning")
-        asked = host.run(
-            f"{self.flavour}-cli", "--tls", "--cacert", ca_file, "-p", str(port), *login, *command, check=False
-        )
+        asked = host.run(f"{self.flavour}-cli", "--tls", "--insecure", "-p", str(port), *login, *command, check=False)
         return asked.stdout.strip()
 
     def role(self, host: Host, use: str) -> str:

@@ -52,9 +52,9 @@ def test_what_cannot_be_changed_is_refused_and_nothing_is_changed(spoiled: Clien
     assert line.startswith("the queue green exists with x-queue-type classic; wanted is x-queue-type quorum")
     assert "Nothing was changed" in line
 
-    command = re.search(r"rabbitmqctl delete_queue [^,)]+", line)
+    command = re.search(r"rabbitmqctl (delete_queue [^,)]+)", line)
     assert command, line
-    sound_rabbitmq.hosts[0].run(*command[0].split())
+    sound_rabbitmq.ctl(sound_rabbitmq.hosts[0], *command[1].split())
     done = declare(spoiled)
     assert done.returncode == 0, done.stderr
     assert re.search(r"created +policy +batch ", done.stdout)

@@ -83,7 +83,7 @@ answer = None
 def _fill(cluster: RabbitMQ) -> None:
     """Lower the queue's limit below what is in it."""
     where = ("-p", PROJECT, "--apply-to", "queues", "--priority", "10")
-    cluster.hosts[0].run("rabbitmqctl", "set_policy", *where, GROUP, f"^{GROUP}$", json.dumps(FULL))
+    cluster.ctl(cluster.hosts[0], "set_policy", *where, GROUP, f"^{GROUP}$", json.dumps(FULL))
     time.sleep(1)  # until the queue's leader has heard of it
 
 
@@ -93,7 +93,7 @@ def _runs(observers: Observers, attempt: int) -> Counter[str]:
 
 
 def _waiting(cluster: RabbitMQ, queue: str) -> int:
-    listed = cluster.hosts[0].run(
-        "rabbitmqctl", "--quiet", "list_queues", "-p", PROJECT, "--formatter", "json", "name", "messages"
+    listed = cluster.ctl(
+        cluster.hosts[0], "--quiet", "list_queues", "-p", PROJECT, "--formatter", "json", "name", "messages"
     )
-    return next(int(each["messages"]) for each in json.loads(listed.stdout) if each["name"] == queue)
+    return next(int(each["messages"]) for each in json.loads(listed) if each["name"] == queue)

@@ -35,7 +35,11 @@ def test_who_has_everything_right_is_let_in(redis_clients: Clients) -> None:
     assert redis_clients.ask(PING) == "True"
 
 
-@pytest.mark.parametrize("port", [6379, 6380, 6381, 26379])
+#: Where the servers and the Sentinel of a host listen, with TLS.
+PORTS = (6379, 6380, 6381, 26379)
+
+
+@pytest.mark.parametrize("port", PORTS)
 def test_plain_text_is_refused(redis_clients: Clients, sound_redis: Redis, port: int) -> None:
     """By the servers and by the Sentinels."""
     code = f"""
@@ -48,12 +52,33 @@ except Exception as error:
     assert redis_clients.ask(code) == "ConnectionError"
 
 
+def test_no_other_port_listens(redis: Redis) -> None:
+    """One without TLS next to those would let plain text in all the same."""
+    for host in redis.hosts:
+        sockets = [line for line in host.run("ss", "-Htlnp").stdout.splitlines() if "redis-" in line]
+        assert {int(line.split()[3].rpartition(":")[2]) for line in sockets} == set(PORTS)
+
+
 def test_a_strange_authority_is_refused(redis_clients: Clients, tmp_path: Path) -> None:
     """By the client: a server with a certificate of somebody else's is not ours."""
     strange = tmp_path / "strange.pem"
     strange.write_text(Authority().pem, encoding="utf-8")
     said = redis_clients.ask(PING, {"TLS_CA_FILE": str(strange)})
     assert said.startswith("MisconfiguredError: TLS_CA_FILE: the certificate of 10.30.0.1")
+
+
+#: How an authority makes it -> why a client refuses it, for a host of that address.
+WRONG_CERTIFICATES = {
+    "expired": "certificate has expired",
+    "issue": "IP address mismatch, certificate is not valid for '{address}'.",
+}
+
+
+def wrong_certificate(cluster: Redis, host: Host, kind: str) -> Certificate:
+    """One of the right authority's, which ran out or names another host."""
+    names = (host.name, host.address) if kind == "expired" else ("other.internal",)
+    made: Certificate = getattr(cluster.authority, kind)(*names)
+    return made
 
 
 @pytest.fixture
@@ -65,24 +90,35 @@ def one_sentinel(sound_redis: Redis) -> Iterator[str]:
     sound_redis.wait_healthy()
 
 
-@pytest.mark.parametrize(
-    ("wrong", "said"),
-    [
-        ("expired", "certificate has expired"),
-        ("issue", "IP address mismatch, certificate is not valid for '10.30.0.13'."),
-    ],
-)
+@pytest.mark.parametrize(("wrong", "said"), WRONG_CERTIFICATES.items(), ids=["out of date", "for another host"])
 def test_a_wrong_certificate_is_refused(
     redis_clients: Clients, sound_redis: Redis, one_sentinel: str, wrong: str, said: str
 ) -> None:
     """One that ran out, and one for another host."""
     host = sound_redis.hosts[2]
-    names = (host.name, host.address) if wrong == "expired" else ("other.internal",)
-    own: Certificate = getattr(sound_redis.authority, wrong)(*names)
-    sound_redis.certify(host, own)
+    sound_redis.certify(host, wrong_certificate(sound_redis, host, wrong))
     until(lambda: "TLS_CA_FILE" in redis_clients.ask(PING, {"SENTINEL_URL": one_sentinel}), "the new certificate", 15)
-    expected = f"MisconfiguredError: TLS_CA_FILE: the certificate of {host.address}:26379 is refused: {said}"
+    expected = refused(host, 26379, said)
     assert redis_clients.ask(PING, {"SENTINEL_URL": one_sentinel}).startswith(expected)
+
+
+@pytest.mark.parametrize(("wrong", "said"), WRONG_CERTIFICATES.items(), ids=["out of date", "for another host"])
+def test_a_wrong_certificate_of_a_server_is_refused(
+    redis_clients: Clients, sound_redis: Redis, wrong: str, said: str
+) -> None:
+    """The same where the tasks go: the Sentinels are verified, and so is the primary that they name."""
+    primary = sound_redis.primary()
+    try:
+        sound_redis.certify_servers(primary, wrong_certificate(sound_redis, primary, wrong))
+        assert redis_clients.ask(PING).startswith(refused(primary, 6379, said))
+    finally:
+        sound_redis.certify_servers(primary)
+
+
+def refused(host: Host, port: int, said: str) -> str:
+    """How the error begins."""
+    reason = said.format(address=host.address)
+    return f"MisconfiguredError: TLS_CA_FILE: the certificate of {host.address}:{port} is refused: {reason}"
 
 
 def test_nobody_gets_in_without_a_login(redis: Redis) -> None:

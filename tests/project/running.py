@@ -58,7 +58,7 @@ class Project:
         """Call its Makefile."""
         command = ["make", *arguments]
         return subprocess.run(
-            command, cwd=self.root, env=self.environment, capture_output=True, text=True, check=False, timeout=900
+            command, cwd=self.root, env=self.environment, capture_output=True, text=True, check=False, timeout=2400
         )
 
     @property
