@@ -1,6 +1,7 @@
 """Whoever sends tasks learns that a queue is full: in time, at next to no cost, and in words that help."""
 
 import os
+import pickle
 import time
 from collections.abc import Callable, Iterator
 from threading import enumerate as threads
@@ -353,6 +354,16 @@ def test_a_program_is_told_503_and_when_to_come_back() -> None:
     assert (answer.status_code, answer["Retry-After"], answer["Content-Type"]) == (503, "50", "application/json")
     assert b"try again in 50 s" in answer.content
     assert b"batch" not in answer.content
+
+
+def test_it_gets_from_a_child_to_its_worker() -> None:
+    """As what a task ended with; a worker that cannot read that ends itself."""
+    error = pickle.loads(pickle.dumps(QueueFullError("batch", "130 wait", retry_after=50)))
+    assert (str(error), error.queue, error.retry_after) == (
+        "the queue 'batch' takes no more tasks: 130 wait",
+        "batch",
+        50,
+    )
 
 
 def test_a_person_is_shown_a_page() -> None:

@@ -49,6 +49,11 @@ class QueueFullError(BrokerRefusesError):
     def __init__(self, queue: str, why: str, retry_after: int = RETRY_AFTER) -> None:
         super().__init__(f"the queue {queue!r} takes no more tasks: {why}", retry_after)
         self.queue = queue
+        self._why = why
+
+    def __reduce__(self) -> tuple[type["QueueFullError"], tuple[str, str, int]]:
+        """Let a child send it to its worker, which would make it anew from its message, fail at that, and end."""
+        return type(self), (self.queue, self._why, self.retry_after)
 
 
 def sent(send: Callable[..., T], task_id: str | None) -> T:
