@@ -92,7 +92,7 @@ def test_a_stopped_leader_hands_over_at_once(database: str, request: pytest.Fixt
     assert _until_ticks(ground, 1) < 3
     found = account(ground, "tick")
     assert (found.twice, found.unaccounted, found.doubtful) == ({}, set(), set())
-    assert len(found.missed) <= 2
+    assert len(found.missed) <= 4  # a start takes seconds where processes wait for a core; the lease lasts eight
 
 
 def test_a_halted_leader_wakes_up_and_sends_nothing(on_postgresql: Ground) -> None:
