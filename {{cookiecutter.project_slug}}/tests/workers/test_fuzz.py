@@ -12,6 +12,8 @@ from tests.workers.sample import SOUND
 from workers.topology import Problem, Topology, TopologyError, load
 from workers.topology.problems import CODES
 
+pytestmark = pytest.mark.timeout(600)  # thousands of files; under coverage on a busy machine they take minutes
+
 _PLAIN = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30) | st.sampled_from(["auto", "solo"])
 )
