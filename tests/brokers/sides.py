@@ -14,7 +14,7 @@ from tests.project.running import Project
 #: Tasks a second of the producer that is watched, and of one that is started during the fault.
 RATE, LATE_RATE = 20, 5
 #: And of one that floods: slow enough for two cores to run what comes due, so that only the fault makes it late.
-FLOOD_RATE: Final = 60
+FLOOD_RATE: Final = 40
 
 
 @dataclass
