@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self, cast
+from typing import TYPE_CHECKING, Final, cast
 from uuid import NAMESPACE_URL, uuid5
 
 from rehearsal.host import Host
@@ -20,6 +20,7 @@ from tests.deployed.beside import Beside
 from tests.deployed.controller import Controller
 from tests.deployed.inventory import group, widen
 from tests.deployed.postgresql import PostgreSQL
+from tests.deployed.standing import Standing
 from tests.project.probe import add_probe, remove_shop
 from tests.project.running import Project
 from tests.template.rendering import ROOT, cookiecutter, generated
@@ -60,7 +61,7 @@ class Tick:
     sent_at: datetime | None
 
 
-class Ground:
+class Ground(Standing):
     """The fleet `name` with everything on it; `with` brings it up and takes it away."""
 
     def __init__(self, name: str, kind: type[Beside], project: Project, folder: Path) -> None:
@@ -82,21 +83,6 @@ class Ground:
     def database(self) -> Host:
         """The host of the database."""
         return self.fleet["db"]
-
-    def __enter__(self) -> Self:
-        """Everything runs, and ticks."""
-        self.fleet.down()
-        self.fleet.up()
-        try:
-            self._set_up()
-        except BaseException:
-            self.fleet.down()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Take it away."""
-        self.fleet.down()
 
     def active(self) -> Host:
         """The host of the scheduler that holds the lease."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, Self, cast
+from typing import Final, cast
 
 from rehearsal.host import Host
 from tests.brokers.certificates import Authority
@@ -18,6 +18,7 @@ from tests.deployed.beside import Beside, RabbitBeside, RedisBeside
 from tests.deployed.controller import Controller
 from tests.deployed.inventory import group, widen
 from tests.deployed.postgresql import NAME, PostgreSQL
+from tests.deployed.standing import Standing
 from tests.project.probe import GROUPS
 from tests.project.running import Project
 from tests.template.rendering import ROOT
@@ -33,7 +34,7 @@ CREATE TABLE orders (id text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())
 """
 
 
-class Ground:
+class Ground(Standing):
     """The fleet `name` with everything on it; `with` brings it up and takes it away."""
 
     def __init__(self, name: str, broker: Broker, project: Project, folder: Path) -> None:
@@ -50,21 +51,6 @@ class Ground:
         self.workers = [WorkerHost(self.fleet[name]) for name in WORKERS]
         self.database = PostgreSQL(self.fleet["db"])
         self.controller = Controller(self.fleet, project)
-
-    def __enter__(self) -> Self:
-        """Everything runs, and every group takes tasks."""
-        self.fleet.down()
-        self.fleet.up()
-        try:
-            self._set_up()
-        except BaseException:
-            self.fleet.down()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Take it away."""
-        self.fleet.down()
 
     @property
     def struck(self) -> WorkerHost:

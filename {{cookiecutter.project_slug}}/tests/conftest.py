@@ -1,26 +1,48 @@
 """Fixtures for all tests."""
 
 import os
+import secrets
+import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 import pytest
 import redis
 
+from tests.databases import NoPostgreSQLError, create, migrate, postgresql_server
 from workers.local.redis_server import NoRedisServerError, embedded_redis, find_server
 
 
 def free_port() -> int:
-    """Find a port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Find a port of this machine that nobody listens on, nor is given for a connection before somebody does."""
+    while True:
+        port = 10_000 + secrets.randbelow(20_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def skip(missing: object) -> NoReturn:
+    """Skip a test for what is missing here; CI has to have everything."""
+    if os.environ.get("CI"):
+        pytest.fail(f"CI must not skip: {missing}")
+    pytest.skip(str(missing))
+
+
+def environment_on(server: str, first: int = 0, /, **variables: str) -> dict[str, str]:
+    """The environment of a process of this project on that Redis, one database a use, from the `first` on."""
+    uses = enumerate(("BROKER", "RESULT", "CACHE", "LOCK"), first)
+    urls = {f"{use}_URL": f"{server}/{number}" for number, use in uses}
+    own = {"ENVIRONMENT": "test", "DJANGO_SETTINGS_MODULE": "config.settings.test", "LOG_FORMAT": "json"}
+    # To compile all that a process imports takes two seconds of a core: once is enough, whatever the caller's shell says.
+    own["PYTHONDONTWRITEBYTECODE"] = ""
+    return {**os.environ, **own, **urls, **variables}
 
 
 def until(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
@@ -40,10 +62,38 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         try:
             stack.enter_context(embedded_redis(url, tmp_path_factory.mktemp("redis")))
         except NoRedisServerError as missing:
-            if os.environ.get("CI"):
-                pytest.fail(f"CI must not skip: {missing}")
-            pytest.skip(str(missing))
+            skip(missing)
         yield url
+
+
+@pytest.fixture(scope="session")
+def _migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("migrated") / "db.sqlite3"
+    migrate(environment_on("redis://127.0.0.1:1", DATABASE_URL=f"sqlite:///{file}"))
+    return file
+
+
+@pytest.fixture
+def sqlite_database(_migrated_file: Path, tmp_path: Path) -> str:
+    """The URL of a file with all tables, and nothing in them."""
+    return f"sqlite:///{shutil.copy(_migrated_file, tmp_path / 'db.sqlite3')}"
+
+
+@pytest.fixture(scope="session")
+def _migrated_server() -> Iterator[str]:
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(postgresql_server(free_port()))
+        except NoPostgreSQLError as missing:
+            skip(missing)
+        migrate(environment_on("redis://127.0.0.1:1", DATABASE_URL=create(server, "migrated")))
+        yield server
+
+
+@pytest.fixture
+def postgresql_database(_migrated_server: str) -> str:
+    """The URL of a database of a real PostgreSQL with all tables, and nothing in them."""
+    return create(_migrated_server, f"copy_{secrets.token_hex(8)}", "migrated")
 
 
 @pytest.fixture

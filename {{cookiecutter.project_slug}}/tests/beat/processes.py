@@ -1,7 +1,6 @@
 """Real schedulers on one database and one broker, and what they sent."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from uuid import NAMESPACE_URL, uuid5
 import redis
 
 from config.env import BASE_DIR
+from tests.conftest import environment_on
 
 #: A task that every project has, claimed by the group that takes `celery.*`.
 TASK = "celery.backend_cleanup"
@@ -155,13 +155,9 @@ def task_id(name: str, due: datetime) -> str:
 @contextmanager
 def ground(folder: Path, broker: str, database: str) -> Iterator[Ground]:
     """A migrated database and an empty broker, until the end of the block."""
-    urls = {f"{name}_URL": f"{broker}/{number}" for number, name in enumerate(("BROKER", "RESULT", "CACHE", "LOCK"))}
-    own = {"ENVIRONMENT": "test", "DJANGO_SETTINGS_MODULE": "config.settings.test", "LOG_FORMAT": "json"}
     client = redis.Redis.from_url(f"{broker}/0")
     client.flushdb()
-    made = Ground(folder, {**os.environ, **own, **urls, "DATABASE_URL": database}, client)
-    done = made.run("manage.py", "migrate", "-v", "0")
-    assert done.returncode == 0, done.stderr
+    made = Ground(folder, environment_on(broker, DATABASE_URL=database), client)
     try:
         yield made
     finally:

@@ -3,19 +3,22 @@
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+from django.db import DatabaseError, connection
 
 from config.celery import app
 from tests.conftest import free_port, until
 from workers.brokers.redis.results import Backend
+from workers.delivery.results.drain import drain_once
 from workers.local.redis_server import find_server
 
 
@@ -130,3 +133,18 @@ def _answers(client: Any) -> bool:
         return bool(client.ping())
     except (redis.RedisError, ConnectionError):
         return False
+
+
+def relays(number: int) -> None:
+    """So many relays bring back what is kept, side by side, to the end."""
+    threads = [threading.Thread(target=_relay) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _relay() -> None:
+    with suppress(DatabaseError):  # the tests' database in memory locks a whole table; a relay would try again
+        drain_once()
+    connection.close()

@@ -3,12 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 from redis import Redis
 
-from tests.beat.conftest import postgresql as postgresql  # noqa: PLC0414 - a fixture for these tests, too
-from tests.conftest import free_port
 from tests.delivery.away import backend as backend  # noqa: PLC0414 - fixtures of the tests of results
 from tests.delivery.away import results as results  # noqa: PLC0414
 from tests.delivery.ground import Ground, ground
@@ -27,19 +24,16 @@ def broker(redis_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator["Redi
 
 
 @pytest.fixture
-def on_sqlite(redis_server: str, tmp_path: Path) -> Iterator[Ground]:
+def on_sqlite(redis_server: str, sqlite_database: str, tmp_path: Path) -> Iterator[Ground]:
     """An empty ground for workers as on a developer's machine."""
-    with ground(tmp_path, redis_server, f"sqlite:///{tmp_path}/db.sqlite3") as made:
+    with ground(tmp_path, redis_server, sqlite_database) as made:
         yield made
 
 
 @pytest.fixture
-def on_postgresql(postgresql: str, redis_server: str, tmp_path: Path) -> Iterator[Ground]:
+def on_postgresql(redis_server: str, postgresql_database: str, tmp_path: Path) -> Iterator[Ground]:
     """An empty ground for workers as in production."""
-    name = f"delivery_{free_port()}"
-    with psycopg.connect(postgresql.replace("postgres://", "postgresql://"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    with ground(tmp_path, redis_server, f"{postgresql.rpartition('/')[0]}/{name}") as made:
+    with ground(tmp_path, redis_server, postgresql_database) as made:
         yield made
 
 

@@ -1,12 +1,10 @@
 """Real workers on one broker and one database, and what they did."""
 
 import json
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -17,51 +15,13 @@ import psycopg
 import redis
 
 from config.env import BASE_DIR
-from tests.conftest import until
+from tests.conftest import environment_on, until
+from tests.delivery.worker import Worker
 
 #: The project's application with the tasks of these tests.
 APP = "tests.delivery.work"
 #: What tasks note they did; a task's transaction is part of it.
 LEDGER = "CREATE TABLE ledger (name VARCHAR(100) NOT NULL, item INTEGER NOT NULL, run VARCHAR(200) NOT NULL)"
-
-
-@dataclass
-class Worker:
-    """A running worker."""
-
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    def events(self, name: str) -> list[dict[str, Any]]:
-        """The lines of its log with this event."""
-        lines = (json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines() if line[:1] == "{")
-        return [line for line in lines if line["event"] == name]
-
-    @property
-    def runs(self) -> bool:
-        """Whether its process is there."""
-        return self.process.poll() is None
-
-    def tell(self, number: signal.Signals) -> None:
-        """Send a signal to the main process, as a unit does."""
-        self.process.send_signal(number)
-
-    def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = 30) -> float:
-        """End it; the seconds that took."""
-        began = time.monotonic()
-        self.tell(number)
-        self.process.wait(timeout=seconds)
-        return time.monotonic() - began
-
-    def freeze(self, number: signal.Signals = signal.SIGSTOP) -> None:
-        """Stop all its processes where they are, as a host does that hangs; with SIGCONT they go on."""
-        for pid in (self.process.pid, *self.children()):
-            os.kill(pid, number)
-
-    def children(self) -> list[int]:
-        """Its pool's processes."""
-        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii")
-        return [int(pid) for pid in listed.split()]
 
 
 @dataclass
@@ -75,6 +35,22 @@ class Ground:
 
     def worker(self, group: str = "batch", pool: str = "prefork", slots: int = 2, **variables: str) -> Worker:
         """Start a worker, and wait until it is ready."""
+        [made] = self.several(1, group, pool, slots, **variables)
+        return made
+
+    def several(
+        self, number: int, group: str = "batch", pool: str = "prefork", slots: int = 2, **variables: str
+    ) -> list[Worker]:
+        """Start so many workers side by side, and wait until they are ready."""
+        made = [self._started(group, pool, slots, variables) for _ in range(number)]
+        for worker in made:
+            until(
+                lambda: not worker.runs or "ready." in worker.log.read_text(encoding="utf-8"), "the worker's start", 60
+            )
+            assert worker.runs, worker.log.read_text(encoding="utf-8")
+        return made
+
+    def _started(self, group: str, pool: str, slots: int, variables: dict[str, str]) -> Worker:
         number = len(self.workers)
         log = self.folder / f"worker-{number}.log"
         options = ["-n", f"{group}@w{number}", "-Q", group, "-P", pool, "-c", str(slots), "-l", "INFO"]
@@ -83,11 +59,8 @@ class Ground:
         with log.open("wb") as output:
             env = {**self.env, **variables}
             process = subprocess.Popen(command, cwd=BASE_DIR, env=env, stdout=subprocess.DEVNULL, stderr=output)
-        made = Worker(process, log)
-        self.workers.append(made)
-        until(lambda: not made.runs or "ready." in log.read_text(encoding="utf-8"), "the worker's start", 60)
-        assert made.runs, log.read_text(encoding="utf-8")
-        return made
+        self.workers.append(Worker(process, log))
+        return self.workers[-1]
 
     def run(self, *arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
         """Run this Python on this ground, to the end."""
@@ -136,15 +109,11 @@ class Ground:
 
 @contextmanager
 def ground(folder: Path, broker: str, database: str) -> Iterator[Ground]:
-    """A migrated database with a ledger and an empty broker, until the end of the block."""
-    urls = {f"{name}_URL": f"{broker}/{number}" for number, name in enumerate(("BROKER", "RESULT", "CACHE", "LOCK"))}
-    own = {"ENVIRONMENT": "test", "DJANGO_SETTINGS_MODULE": "config.settings.test", "LOG_FORMAT": "json"}
+    """A migrated database, which gets a ledger, and an empty broker, until the end of the block."""
     client = redis.Redis.from_url(f"{broker}/0")
     client.flushall()
-    made = Ground(folder, {**os.environ, **own, **urls, "DATABASE_URL": database}, client)
+    made = Ground(folder, environment_on(broker, DATABASE_URL=database), client)
     try:
-        done = made.run("manage.py", "migrate", "-v", "0")
-        assert done.returncode == 0, done.stderr
         made.sql(LEDGER)
         yield made
     finally:

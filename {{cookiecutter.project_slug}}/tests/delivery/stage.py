@@ -1,12 +1,10 @@
 """Real workers of one group on an empty broker, and what became of the messages that a test sent."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,8 @@ import redis
 from celery import Celery
 
 from config.env import BASE_DIR
-from tests.conftest import until
+from tests.conftest import environment_on, until
+from tests.delivery.worker import Worker
 from workers.brokers import redis as transports
 from workers.derive.broker import transport_options
 from workers.derive.command_line import worker_command
@@ -25,41 +24,6 @@ from workers.topology import topology
 
 #: The variable that names the file in which the tasks of probes.py note their runs.
 LEDGER = "PROBE_LEDGER"
-
-
-@dataclass
-class Worker:
-    """A running worker."""
-
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    def events(self, name: str) -> list[dict[str, Any]]:
-        """The lines of its log with this event."""
-        lines = (json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines() if line[:1] == "{")
-        return [line for line in lines if line["event"] == name]
-
-    def children(self) -> list[int]:
-        """Processes of its pool."""
-        found = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="utf-8")
-        return [int(pid) for pid in found.split()]
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send its main process a signal."""
-        self.process.send_signal(number)
-
-    def left(self, seconds: float = 40) -> int:
-        """Its exit code, once it has left."""
-        return self.process.wait(timeout=seconds)
-
-    def kill(self) -> None:
-        """Take its host away."""
-        children = self.children() if self.process.poll() is None else []
-        self.process.kill()
-        self.process.wait()
-        for child in children:
-            with suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
 
 
 @dataclass
@@ -180,16 +144,15 @@ class Stage:
 def stage(folder: Path, server: str, group: str, database: int = 0) -> Iterator[Stage]:
     """An empty broker on `server` for workers of `group`, from that database of it on, until the end of the block."""
     transports.register()
-    names = ("BROKER", "RESULT", "CACHE", "LOCK")
-    urls = {f"{name}_URL": f"{server}/{number}" for number, name in enumerate(names, database)}
-    own = {"ENVIRONMENT": "test", "DJANGO_SETTINGS_MODULE": "config.settings.test", "LOG_FORMAT": "json"}
-    env = {**os.environ, **own, **urls, "DATABASE_URL": f"sqlite:///{folder}/db.sqlite3", LEDGER: f"{folder}/ledger"}
-    broker = redis.Redis.from_url(urls["BROKER_URL"])
+    own = {"DATABASE_URL": f"sqlite:///{folder}/db.sqlite3", LEDGER: f"{folder}/ledger"}
+    env = environment_on(server, database, **own)
+    url = env["BROKER_URL"]
+    broker = redis.Redis.from_url(url)
     broker.flushdb()
-    app = Celery("sender", broker=urls["BROKER_URL"], set_as_current=False)
+    app = Celery("sender", broker=url, set_as_current=False)
     app.conf.update(
-        task_queues=queues(topology(), urls["BROKER_URL"]),
-        broker_transport_options=transport_options(topology(), urls["BROKER_URL"]),
+        task_queues=queues(topology(), url),
+        broker_transport_options=transport_options(topology(), url),
     )
     made = Stage(folder, group, env, broker, app)
     try:

@@ -17,7 +17,8 @@ from django.db.models.functions import Now
 from kombu.exceptions import OperationalError
 
 from tests.conftest import until
-from tests.delivery.ground import Ground, Worker
+from tests.delivery.ground import Ground
+from tests.delivery.worker import Worker
 from workers.delivery import stopping
 from workers.delivery.base import Task
 from workers.delivery.checkpoints import NotStorableError, OvertakenError, Point, checkpoint
@@ -25,7 +26,7 @@ from workers.delivery.models.checkpoints import Checkpoint, remove_abandoned
 
 WALK, STROLL = "shop.tasks.batch.walk", "shop.tasks.batch.stroll"
 POSTGRESQL = pytest.mark.parametrize("on", ["on_postgresql"], indirect=True)
-#: Of a walk that takes half a minute: what a worker must not wait for.
+#: Of a walk that takes half a minute, unless it is told to run: what a worker must not wait for.
 ITEMS = 150
 in_database = pytest.mark.django_db(transaction=True)
 
@@ -56,14 +57,15 @@ def states(ground: Ground) -> list[str]:
     ],
     indirect=["on"],
 )
-def test_a_worker_that_stops_hands_its_task_over(on: Ground, pool: str, number: signal.Signals) -> None:
+def test_a_worker_that_stops_hands_its_task_over(on: Ground, pool: str, number: signal.Signals, tmp_path: Path) -> None:
     """It does not wait for the task's end; another worker goes on, and each item is noted once."""
-    workers = {f"batch@w{n}": on.worker(pool=pool) for n in range(2)}
-    on.send(WALK, name="walk", items=ITEMS, pause=0.2)
+    workers = dict(zip(("batch@w0", "batch@w1"), on.several(2, pool=pool), strict=True))
+    on.send(WALK, name="walk", items=ITEMS, pause=0.2, folder=str(tmp_path))
     until(lambda: walked(on, "walk") > 5, "the first steps", 60)
     [(name,)] = on.sql("SELECT DISTINCT run FROM ledger")
     workers[name].stop(number, 60)
     assert walked(on, "walk") < ITEMS - 5
+    (tmp_path / "go").touch()
     until(lambda: walked(on, "walk") == ITEMS, "the end of the walk", 90)
     assert on.ledger("walk") == list(range(ITEMS))
     assert {run for (run,) in on.sql("SELECT DISTINCT run FROM ledger")} == set(workers)

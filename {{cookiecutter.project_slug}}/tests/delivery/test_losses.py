@@ -156,7 +156,7 @@ def test_a_task_that_a_cold_stop_interrupts_is_given_back(place: Stage, pool: st
     """Celery loses it where it was acknowledged early; and in a gevent worker always, because it reports a success."""
     worker = place.start(pool)
     task_id = _begun(place, 30)
-    worker.signal(signal.SIGQUIT)
+    worker.tell(signal.SIGQUIT)
     worker.left(25)
     _is_given_back(place, task_id)
 
@@ -166,7 +166,7 @@ def test_a_stop_waits_for_a_broker_that_takes_nothing(early: Stage) -> None:
     worker = early.start()
     task_id = _begun(early, 30)
     with early.full():
-        worker.signal(signal.SIGQUIT)
+        worker.tell(signal.SIGQUIT)
         until(lambda: worker.events("not_sent"), "the attempt in vain")
     worker.left()
     _is_given_back(early, task_id)
@@ -176,7 +176,7 @@ def test_a_thread_is_not_interrupted_and_its_task_is_done_once(place: Stage) -> 
     """No thread can be stopped: the worker waits for it, and does not fall over Celery's attempt."""
     worker = place.start("threads")
     task_id = _begun(place, 8)
-    worker.signal(signal.SIGQUIT)
+    worker.tell(signal.SIGQUIT)
     worker.left()
     assert len(worker.events("task_not_stopped")) == 1
     assert f"done {task_id}" in place.ledger
@@ -191,7 +191,7 @@ def test_a_warm_stop_ends_what_runs_and_leaves_the_rest_in_the_queue(place: Stag
     rest = {place.send("work", 0) for _ in range(3)}
     place.noted(f"run {first} deliveries=0")
     if way == "TERM":
-        worker.signal(signal.SIGTERM)
+        worker.tell(signal.SIGTERM)
     else:
         place.app.control.shutdown()
     assert worker.left() == 0

@@ -15,7 +15,8 @@ from tests.conftest import free_port
 from tests.delivery.away import Store, at_most, until_back
 from workers.brokers.redis.results import Backend
 from workers.delivery.results.drain import drain_once
-from workers.delivery.results.journal import PART, RESULT, Entry, open_journal
+from workers.delivery.results.journal import PART, RESULT, Entry
+from workers.delivery.results.keeper import open_journal
 
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"}
 DAY = 86_400.0

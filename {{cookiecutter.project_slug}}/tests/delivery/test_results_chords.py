@@ -1,8 +1,6 @@
 """A chord's body runs once, after the outage; where it cannot, the chord fails and says so."""
 
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,7 +9,7 @@ from celery.app.task import Context
 from kombu.utils.json import dumps, loads
 
 from tests.delivery import work
-from tests.delivery.away import Store, another, at_most, until_back
+from tests.delivery.away import Store, another, at_most, relays, until_back
 from workers.brokers.redis import chords
 from workers.brokers.redis.results import Backend
 from workers.delivery.models import KeptResult
@@ -101,11 +99,7 @@ def test_parts_are_counted_by_several_relays(
     _done(backend, *parts)
     results.wake()
     until_back(backend)
-    relays = [threading.Thread(target=_drain) for _ in range(3)]
-    for relay in relays:
-        relay.start()
-    for relay in relays:
-        relay.join()
+    relays(3)
     _done(backend, *parts)
     _drained(backend)
     assert sent == SENT
@@ -229,11 +223,3 @@ def test_a_chord_is_refused_while_redis_is_known_to_be_away(results: Store, back
     with at_most(0.5), pytest.raises(AwayError, match="the Redis of results"):
         chord([add_up.s([1]), add_up.s([2])])(add_up.s())
     assert not sent
-
-
-def _drain() -> None:
-    from django.db import DatabaseError, connection
-
-    with suppress(DatabaseError):  # the tests' database in memory locks a whole table; a relay would try again
-        drain_once()
-    connection.close()

@@ -1,8 +1,6 @@
 """What was kept comes back to Redis: once, in time, and never over something newer."""
 
 import json
-import threading
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +8,7 @@ import pytest
 from celery import states
 from django.db.models import F
 
-from tests.delivery.away import Store, another, until_back
+from tests.delivery.away import Store, another, relays, until_back
 from workers.brokers.redis.results import Backend
 from workers.delivery.models import KeptResult
 from workers.delivery.results.drain import drain_once
@@ -133,19 +131,7 @@ def test_several_relays_do_no_harm(results: Store, backend: Backend) -> None:
         backend.store_result(f"task-{number}", number, S)
     results.start()
     until_back(backend)
-    relays = [threading.Thread(target=_drain) for _ in range(3)]
-    for relay in relays:
-        relay.start()
-    for relay in relays:
-        relay.join()
+    relays(3)
     drain_once()
     assert not KeptResult.objects.exists()
     assert [another(results).get_result(f"task-{number}") for number in range(30)] == list(range(30))
-
-
-def _drain() -> None:
-    from django.db import DatabaseError, connection
-
-    with suppress(DatabaseError):  # the tests' database in memory locks a whole table; a relay would try again
-        drain_once()
-    connection.close()

@@ -10,7 +10,8 @@ import pytest
 
 from tests.conftest import until
 from tests.delivery.away import Store
-from tests.delivery.ground import Ground, Worker
+from tests.delivery.ground import Ground
+from tests.delivery.worker import Worker
 
 POOLS = ("prefork", "spawn", "threads", "gevent", "solo")
 

@@ -51,14 +51,16 @@ def charge_in_redis(key: str, seconds: float = 0) -> Any:
 
 
 @app.task(name="shop.tasks.batch.walk", bind=True, acks_late=True, loss_pause=0.1)
-def walk(self: CeleryTask[Any, Any], name: str, items: int, pause: float = 0.1) -> None:
-    """Note the numbers up to `items`, each once, with a checkpoint in each one's transaction."""
+def walk(self: CeleryTask[Any, Any], name: str, items: int, pause: float = 0.1, folder: str = "/nowhere") -> None:
+    """Note the numbers up to `items`, each once, with a checkpoint in each one's transaction; run when told to go."""
     from workers.delivery.checkpoints import checkpoint
+
+    go = Path(folder, "go")
 
     with checkpoint() as point:
         done = point.state or 0
         while done < items:
-            time.sleep(pause)
+            time.sleep(0 if go.exists() else pause)
             with transaction.atomic():
                 note(name, done, self.request.hostname)
                 done += 1

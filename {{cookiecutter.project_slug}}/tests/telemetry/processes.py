@@ -1,7 +1,6 @@
 """Real workers and publishers for the tests of telemetry/."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -21,13 +20,6 @@ POOLS = ("prefork", "spawn", "threads", "gevent")
 def read_lines(log: Path) -> list[dict[str, Any]]:
     """The log's lines; one that is not JSON fails the test."""
     return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-
-
-def environ(redis: str, **variables: str) -> dict[str, str]:
-    """The environment of a process on this Redis, one database a use."""
-    urls = {f"{name}_URL": f"{redis}/{number}" for number, name in enumerate(("BROKER", "RESULT", "CACHE", "LOCK"))}
-    own = {"ENVIRONMENT": "test", "DJANGO_SETTINGS_MODULE": "config.settings.test", "LOG_FORMAT": "json"}
-    return {**os.environ, **own, **urls, **variables}
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import subprocess
 import sys
 
 from config.env import BASE_DIR
+from tests.conftest import environment_on
 from tests.telemetry.collector import running_collector
-from tests.telemetry.processes import environ
 
 # What a worker does: the main process reports, then a child starts and reports; here without the fork.
 CHILD = """
@@ -26,6 +26,6 @@ sentry_sdk.flush(5)
 def test_each_process_reports_through_a_connection_of_its_own() -> None:
     """A forked child that wrote into its parent's open connection would garble both; what is logged twice is sent once."""
     with running_collector() as collector:
-        env = environ("redis://127.0.0.1:1", SENTRY_DSN=collector.variables["SENTRY_DSN"])
+        env = environment_on("redis://127.0.0.1:1", SENTRY_DSN=collector.variables["SENTRY_DSN"])
         subprocess.run([sys.executable, "-c", CHILD], cwd=BASE_DIR, env=env, timeout=60, check=True)
     assert [event["message"] for event in collector.events] == ["from the main process", "from the child"]

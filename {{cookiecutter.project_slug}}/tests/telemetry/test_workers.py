@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.config.web import silent_server
-from tests.conftest import until
+from tests.conftest import environment_on, until
 from tests.telemetry.collector import Collector, running_collector
-from tests.telemetry.processes import POOLS, Worker, environ, publish, read_lines, running_worker
+from tests.telemetry.processes import POOLS, Worker, publish, read_lines, running_worker
 from tests.telemetry.publish import CONTEXT, SECRET
 
 
@@ -33,7 +33,7 @@ def run(request: pytest.FixtureRequest, redis_server: str, tmp_path_factory: pyt
     """A worker that has run one task well and one badly, and has ended."""
     folder = tmp_path_factory.mktemp(request.param)
     with running_collector() as collector:
-        env = environ(redis_server, **collector.variables)
+        env = environment_on(redis_server, **collector.variables)
         with running_worker(request.param, folder, env) as worker:
             published = publish(env, "ok", "fail")
             until(lambda: worker.events("task_succeeded") and worker.events("task_failed"), "the two tasks")
@@ -102,7 +102,7 @@ def test_a_collector_that_never_answers_does_not_hold_up_the_end(redis_server: s
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
             "SENTRY_DSN": f"http://k@127.0.0.1:{port}/1",
         }
-        env = environ(redis_server)
+        env = environment_on(redis_server)
         with running_worker("prefork", tmp_path, {**env, **silent}) as worker:
             publish(env, "fail")
             until(lambda: worker.events("task_failed"), "the task")
@@ -114,9 +114,9 @@ def test_what_is_not_configured_is_not_imported(redis_server: str, tmp_path: Pat
 
     redis-py itself looks for OpenTelemetry's metrics where the package is installed; the rest of it stays out.
     """
-    env = environ(redis_server, PYTHONPROFILEIMPORTTIME="1")  # Python then writes each import to standard error
+    env = environment_on(redis_server, PYTHONPROFILEIMPORTTIME="1")  # Python then writes each import to standard error
     with running_worker("prefork", tmp_path, env) as worker:
-        publish(environ(redis_server), "ok")
+        publish(environment_on(redis_server), "ok")
         until(lambda: '"task_succeeded"' in worker.log.read_text(encoding="utf-8"), "the task")
         worker.stop()
         imported = worker.log.read_text(encoding="utf-8")

@@ -23,8 +23,8 @@ from workers.brokers.redis.connection import KEEPALIVE, PrimaryTLSConnection, pr
 from workers.brokers.redis.guard import Guarded, breaker
 from workers.brokers.redis.sentinels import Sentinels
 from workers.delivery.results.breaker import AwayError
-from workers.delivery.results.journal import RESULT, Entry, open_journal
-from workers.delivery.results.keeper import Keeper
+from workers.delivery.results.journal import RESULT, Entry
+from workers.delivery.results.keeper import Keeper, open_journal
 from workers.delivery.results.waiting import looks
 
 #: Seconds a result waits for a primary to come back, before it is kept elsewhere.

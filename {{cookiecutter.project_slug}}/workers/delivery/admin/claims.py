@@ -1,22 +1,16 @@
 """Claims in Django's admin: who does what, and what is done."""
 
-from typing import TYPE_CHECKING, Any
-
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 
+from workers.delivery.admin.readonly import ReadOnlyAdmin
 from workers.delivery.models.claims import Claim
-
-if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Any]  # generic for the type checker, and not when it runs
-else:
-    from django.contrib.admin import ModelAdmin
 
 
 @admin.register(Claim)
-class ClaimAdmin(ModelAdmin):
+class ClaimAdmin(ReadOnlyAdmin):
     """To be looked at. One that is deleted is free: what it stands for is done again when it is asked for again."""
 
     list_display = ("key", "how_far", "tries", "claimed_at", "expires_at", "holder")
@@ -29,14 +23,6 @@ class ClaimAdmin(ModelAdmin):
         """Claims, with the time by the clock that they are reckoned by."""
         claims: QuerySet[Claim] = super().get_queryset(request).annotate(now=Now())
         return claims
-
-    def has_add_permission(self, _request: HttpRequest) -> bool:
-        """Tasks alone make them."""
-        return False
-
-    def has_change_permission(self, _request: HttpRequest, _claim: Claim | None = None) -> bool:
-        """Refuse to change; whoever may view still sees them."""
-        return False
 
     @admin.display(description="state", ordering="state")
     def how_far(self, claim: Claim) -> str:

@@ -1,7 +1,7 @@
 """Dead letters in Django's admin: to be looked at, sent again, or thrown away."""
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -10,15 +10,11 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from workers.delivery.admin.readonly import ReadOnlyAdmin
 from workers.delivery.dead.arguments import shown
 from workers.delivery.dead.listing import at, history
 from workers.delivery.dead.replay import replay
 from workers.delivery.models import DeadLetter
-
-if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Any]  # generic for the type checker, and not when it runs
-else:
-    from django.contrib.admin import ModelAdmin
 
 #: Letters that are sent again by one request, and how many of them a second: it ends within about two.
 AT_ONCE, RATE = 100, 50.0
@@ -27,7 +23,7 @@ TOO_MANY: Final = f"more than {AT_ONCE} at once: `python -m workers dead replay`
 
 
 @admin.register(DeadLetter)
-class LetterAdmin(ModelAdmin):
+class LetterAdmin(ReadOnlyAdmin):
     """Arguments show their types only, as everywhere; `python -m workers dead show ID --reveal` shows their values."""
 
     list_display = ("number", "state", "since", "task", "reason", "kind")
@@ -49,14 +45,6 @@ class LetterAdmin(ModelAdmin):
         """Without what a list does not show: bodies may be large."""
         letters: QuerySet[DeadLetter] = super().get_queryset(request)
         return letters.defer("body", "headers", "properties", "traceback")
-
-    def has_add_permission(self, _request: HttpRequest) -> bool:
-        """The collector alone makes them."""
-        return False
-
-    def has_change_permission(self, _request: HttpRequest, _letter: DeadLetter | None = None) -> bool:
-        """Refuse to change; whoever may view still sees them."""
-        return False
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         """Whether somebody may send letters again: a permission of its own."""

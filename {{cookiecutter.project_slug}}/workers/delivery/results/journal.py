@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, Final, Literal, Protocol, TypeVar
 
 from celery import states
@@ -73,15 +72,3 @@ class Journal(Protocol):
     def remove_expired(self) -> None:
         """Remove what nobody is to see any more."""
         ...
-
-
-def open_journal(url: str, project: str, ca_file: str | None) -> Journal:
-    """The journal that RESULT_FALLBACK_URL names, or the database's where it is empty.
-
-    Imported only here: boto3 takes 0.3 s and 30 MiB, and the table's model wants Django to be set up.
-    """
-    if not url:
-        table: Journal = import_module("workers.delivery.results.table").Table()
-        return table
-    bucket: Journal = import_module("workers.delivery.results.bucket").Bucket.of_url(url, project, ca_file)
-    return bucket
