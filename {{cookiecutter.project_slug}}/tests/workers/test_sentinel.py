@@ -118,7 +118,7 @@ def test_an_acknowledgement_that_fails_is_made_up_for(app: Celery, monkeypatch: 
         channel.basic_qos(0, 1, False)  # noqa: FBT003 - AMQP's signature
         first = received(app, channel)
         with monkeypatch.context() as broken:
-            broken.setattr(transport.QoS, "_remove_from_indices", _refuse)
+            broken.setattr(transport.QoS, "forget", _refuse)
             with pytest.raises(ConnectionError):
                 first.ack()
         assert channel.qos.can_consume()

@@ -8,6 +8,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -58,7 +59,7 @@ def _held(client: "Redis", key: str) -> tuple[Counter[str], Counter[str]]:
     return held, delayed
 
 
-def _entries(client: "Redis", key: str) -> Iterator[tuple[dict[str, Any], str]]:
+def _entries(client: "Redis", key: str) -> Iterator[tuple[Any, str]]:
     """Message and queue of each entry: kombu writes [message, exchange, routing key], and ours are queues' names."""
     deadline = time.monotonic() + WITHIN
     seen: set[bytes] = set()  # a scan may meet an entry twice
@@ -67,13 +68,14 @@ def _entries(client: "Redis", key: str) -> Iterator[tuple[dict[str, Any], str]]:
             raise TooManyHeldError(f"{client.hlen(key)} messages are held by workers: too many to tell queues apart")
         if tag not in seen:
             seen.add(tag)
-            message, _, queue = json.loads(entry)
-            yield message, queue
+            with suppress(ValueError):  # what is no JSON is on its way to the dead letters
+                message, _, queue = json.loads(entry)
+                yield message, queue
 
 
-def _is_early(message: dict[str, Any]) -> bool:
-    eta = message["headers"].get("eta")
-    if not eta:
-        return False
-    moment = datetime.fromisoformat(eta)
+def _is_early(message: Any) -> bool:
+    try:
+        moment = datetime.fromisoformat(message["headers"]["eta"])
+    except (KeyError, TypeError, ValueError):
+        return False  # no countdown, or no message: whoever sent it
     return moment.replace(tzinfo=moment.tzinfo or UTC) > datetime.now(UTC)

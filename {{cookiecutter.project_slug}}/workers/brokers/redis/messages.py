@@ -25,7 +25,8 @@ class Message(virtual.Message):
             _refuse_unusable(payload)
             super().__init__(payload, channel=channel, **options)
         except Exception:  # noqa: BLE001 - whatever it is, it has been taken off the queue: raised here, it would be gone
-            super().__init__(_wrapped(payload, channel), channel=channel)
+            queue = next(iter(channel.active_queues), "")
+            super().__init__(_wrapped(payload, _tag_of(payload), queue), channel=channel)
 
 
 class Tolerant:
@@ -45,7 +46,14 @@ class Tolerant:
         return found or ([routing_key] if exchange == EXCHANGE else found)
 
     def _do_restore_message(self, payload: Any, *arguments: Any, **options: Any) -> None:
-        """Put a message back: after the visibility timeout, when it is rejected, or when its channel is closed."""
+        """Put a message back: after the visibility timeout, when it is rejected, or when its channel is closed.
+
+        Raises ValueError where it is none.
+        """
+        try:
+            _refuse_unusable(payload)
+        except (KeyError, TypeError) as error:
+            raise ValueError("this is no message") from error
         super()._do_restore_message(given_back(payload), *arguments, **options)  # type: ignore[misc]
 
     def _brpop_read(self: Any, **options: Any) -> bool:
@@ -75,6 +83,17 @@ def given_back(payload: Any) -> dict[str, Any]:
     return {**payload, "headers": counted(headers if isinstance(headers, dict) else {}, DELIVERIES)}
 
 
+def tagged(item: bytes, tag: str, queue: str) -> dict[str, Any]:
+    """The message in `item`, found in `queue`, under a delivery tag of the taker's: two with one tag would be one."""
+    payload = _read(item)
+    try:
+        payload["properties"]["delivery_tag"] = tag
+    except (KeyError, TypeError):
+        return _wrapped(payload, tag, queue)
+    found: dict[str, Any] = payload
+    return found
+
+
 def _read(item: bytes) -> Any:
     try:
         return loads(item.decode())
@@ -93,17 +112,25 @@ def _refuse_unusable(payload: Any) -> None:
         raise TypeError("delivery_tag, exchange and routing_key are text")
 
 
-def _wrapped(payload: Any, channel: Any) -> dict[str, Any]:
+def _tag_of(payload: Any) -> str:
+    """The delivery tag, under which it may have been noted as held; a new one where there is none."""
+    try:
+        tag = payload["properties"]["delivery_tag"]
+    except (KeyError, TypeError):
+        tag = None
+    return tag if isinstance(tag, str) else str(uuid4())
+
+
+def _wrapped(payload: Any, tag: str, queue: str) -> dict[str, Any]:
     """A message around what is none."""
     body = payload if isinstance(payload, bytes) else dumps(payload).encode()
-    queue = next(iter(channel.active_queues), "")
     return {
         **UNKNOWN,
         "headers": {},
         "body": b64encode(body).decode(),
         "properties": {
             "body_encoding": "base64",
-            "delivery_tag": str(uuid4()),
+            "delivery_tag": tag,
             "delivery_info": {"exchange": "", "routing_key": queue},
         },
     }

@@ -1,15 +1,11 @@
-"""Kombu's transport for a Redis that a URL names, whose messages count how often they came back."""
+"""Kombu's transport for a Redis that a URL names, whose messages are never on their way to nobody."""
 
 from kombu.transport import redis
 
-from workers.brokers.redis.messages import Tolerant
-
-
-class Channel(Tolerant, redis.Channel):
-    """A channel to one Redis."""
+from workers.brokers.redis.taking import Taking
 
 
 class Transport(redis.Transport):
     """One Redis, for a laptop or a small installation."""
 
-    Channel = Channel
+    Channel = Taking

@@ -9,12 +9,12 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from queue import Empty
 from typing import Any, Final
 
 from kombu.log import get_logger
-from kombu.transport import redis
+from kombu.transport import redis, virtual
 from kombu.utils.json import dumps
 from redis.backoff import NoBackoff
 from redis.exceptions import OutOfMemoryError
@@ -22,8 +22,9 @@ from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
 from workers.brokers.redis.connection import PrimaryConnection, PrimaryTLSConnection, demands_replicas, primary_pool
-from workers.brokers.redis.messages import Tolerant, given_back
+from workers.brokers.redis.messages import given_back
 from workers.brokers.redis.sentinels import NoPrimaryError, Sentinels
+from workers.brokers.redis.taking import Held, Taking
 
 logger = get_logger(__name__)
 
@@ -76,12 +77,11 @@ def _kept_if_it_fails(waiting: deque[Any]) -> Iterator[Any]:
         raise
 
 
-class QoS(redis.QoS):
+class QoS(Held):
     """What a channel holds unacknowledged."""
 
-    def append(self, message: Any, delivery_tag: str) -> None:
-        """Hold a message: first in memory, so that it is given back if the note cannot be written."""
-        super(redis.QoS, self).append(message, delivery_tag)
+    def note(self, message: Any, delivery_tag: str) -> None:
+        """Note that a message is held which was taken in another way."""
         channel, delivery = self.channel, message.delivery_info
         noted = dumps([message._raw, delivery["exchange"], delivery["routing_key"]])  # noqa: SLF001 - as kombu's own
         keys = [self.unacked_index_key, channel.prefixed(self.unacked_key)]
@@ -89,16 +89,11 @@ class QoS(redis.QoS):
 
     def ack(self, delivery_tag: str) -> None:
         """Let go of a message. Its place is free at once: kombu's stays taken for ever where the server is away."""
-        super(redis.QoS, self).ack(delivery_tag)
+        virtual.QoS.ack(self, delivery_tag)
         _settled.append(delivery_tag)
         while _settled:
             with _kept_if_it_fails(_settled) as tag:
-                self._remove_from_indices(tag).execute()
-
-    def restore_visible(self, *arguments: Any, **options: Any) -> None:
-        """Give back what workers left that died; not while the memory is full: its lock could not be written."""
-        with suppress(OutOfMemoryError):
-            super().restore_visible(*arguments, **options)
+                self.forget(tag)
 
     def restore_unacked(self, client: Any = None) -> None:  # noqa: ARG002 - kombu's signature
         """Give back all that is held; what cannot be waits for this process's next connection."""
@@ -107,7 +102,7 @@ class QoS(redis.QoS):
         self.channel.give_back_homeless()
 
 
-class Channel(Tolerant, redis.SentinelChannel):
+class Channel(Taking, redis.SentinelChannel):
     """A channel that stays through a fail-over. Its connection's host name is the name of the primary."""
 
     QoS = QoS
@@ -126,10 +121,6 @@ class Channel(Tolerant, redis.SentinelChannel):
         self.note = self._create_client().register_script(NOTE)
         self.back = self._create_client().register_script(GIVE_BACK)
         self.give_back_homeless()
-
-    def prefixed(self, key: str) -> str:
-        """A key as it is called in Redis: kombu's client prefixes only the first of a script's keys."""
-        return f"{self.global_keyprefix}{key}"
 
     def give_back_homeless(self) -> None:
         """Put messages that no channel holds any more back to the front of their queues."""
