@@ -11,14 +11,17 @@ from celery import Celery
 from kombu.transport.redis import Channel
 from redis import Redis
 
+from config.env import Environment
 from tests.workers.sample import SOUND, loaded
 from workers.brokers.depth import Depth
 from workers.brokers.redis import depths as counting
 from workers.brokers.redis.depths import TooManyHeldError, depths
 from workers.brokers.redis.judgement import fitness, judge
+from workers.brokers.redis.status import look
 from workers.brokers.redis.survey import Server, Survey, Watcher, survey
 from workers.brokers.report import Severity
 from workers.derive.celery_settings import Links, celery_settings
+from workers.topology import topology
 
 SOUND_INFO = {
     "role": "master",
@@ -35,6 +38,10 @@ SOUND_INFO = {
     "slave0": {"ip": "10.0.0.2", "port": 6379, "lag": 0},
 }
 PRIMARY, REPLICA = ("10.0.0.1", 6379), ("10.0.0.2", 6379)
+
+
+#: What is kept in one server, and in which database.
+USES = {"broker": 5, "result": 6, "cache": 7}
 
 
 @pytest.fixture
@@ -155,6 +162,16 @@ def test_a_dead_server_is_a_finding_within_seconds() -> None:
     began = time.monotonic()
     found = survey("redis://:pw@192.0.2.1:6379/0", None, None)
     assert time.monotonic() - began < 5
-    (finding, *_) = judge(found, keeps_work=True)
-    assert finding.subject == "192.0.2.1:6379"
+    (finding,) = judge(found, keeps_work=True)
+    assert (finding.subject, finding.severity) == ("192.0.2.1:6379", Severity.CRITICAL)
     assert finding.message.startswith("does not answer")
+
+
+def test_one_server_for_everything_is_one_report(app: Celery) -> None:
+    """As on a developer's machine: three times the same says no more than once. What is kept there is work."""
+    url = app.conf.broker_url
+    shared: dict[str, Any] = {f"{use}_url": url.replace("/5", f"/{number}") for use, number in USES.items()}
+    (report,) = look(Environment(environment="test", **shared), topology())
+    assert report.title.startswith("BROKER_URL, RESULT_URL, CACHE_URL: 127.0.0.1:")
+    assert [table.title for table in report.tables] == ["servers", "queues"]
+    assert not any("is a cache" in finding.message for finding in report.findings)

@@ -46,8 +46,13 @@ def _grid(table: Table) -> Grid:
         all(isinstance(row[index], int | float | None) for row in table.rows) for index in range(len(table.columns))
     ]
     grid = Grid(title=table.title, title_justify="left", title_style="dim", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column, is_number in zip(table.columns, numbers, strict=True):
-        grid.add_column(column, justify="right" if is_number and table.rows else "left", overflow="fold")
+    for index, (column, is_number) in enumerate(zip(table.columns, numbers, strict=True)):
+        grid.add_column(
+            column,
+            justify="right" if is_number and table.rows else "left",
+            overflow="fold",
+            no_wrap=index == 0,  # a name is copied whole
+        )
     for row in table.rows:
         grid.add_row(*("-" if cell is None else str(cell) for cell in row))
     return grid

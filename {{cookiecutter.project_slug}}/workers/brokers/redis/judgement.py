@@ -12,6 +12,7 @@ OLDEST: Final = (6, 2)
 LAG: Final = 3
 #: Shares of a limit from which on somebody should look, and has to act.
 NEAR, FULL = 0.75, 0.9
+_FAIL_OVER: Final = "a fail-over takes seconds; if it lasts, journalctl -u redis-sentinel on any host"
 #: The name of the limit in INFO -> what is counted against it, and what happens at it.
 _LIMITS: Final = {
     "maxmemory": ("used_memory", "memory", "then it refuses messages", "let workers catch up, or raise maxmemory"),
@@ -29,7 +30,7 @@ def judge(found: Survey, *, keeps_work: bool) -> Iterator[Finding]:
     yield from _sentinels(found)
     yield from _replicas(found)
     if found.primary is None:
-        yield _critical(found.name, "no primary answers", _cure(found))
+        yield _nobody(found)
         return
     yield from fitness(found.primary, keeps_work=keeps_work)
     yield from _limits(found.primary)
@@ -67,7 +68,7 @@ def _sentinels(found: Survey) -> Iterator[Finding]:
         elif watcher.quorum:
             yield _warning(watcher.address, f"could not fail over: {watcher.quorum}", "bring the other Sentinels back")
         elif watcher.is_down:
-            yield _critical(watcher.address, f"takes the primary of {found.name} for down", _cure(found))
+            yield _critical(watcher.address, f"takes the primary of {found.name} for down", _FAIL_OVER)
     told = {watcher.primary for watcher in found.watchers if watcher.primary}
     if len(told) > 1:
         named = ", ".join(sorted(f"{address[0]}:{address[1]}" for address in told if address))
@@ -80,7 +81,7 @@ def _sentinels(found: Survey) -> Iterator[Finding]:
 
 def _replicas(found: Survey) -> Iterator[Finding]:
     for server in found.servers:
-        if server.error:
+        if server.error and found.watchers:
             cure = "look at the host, then at systemctl status of its server"
             yield _warning(server.address, f"does not answer: {server.error}", cure)
         elif found.watchers and found.primary and server.is_primary and server is not found.primary:
@@ -128,10 +129,11 @@ def _disk(server: Server) -> Iterator[Finding]:
         yield _warning(server.address, "could not rewrite its append-only file, which grows", cure)
 
 
-def _cure(found: Survey) -> str:
-    if not found.watchers:
-        return "look at the server, and at the URL"
-    return "a fail-over takes seconds; if it lasts, journalctl -u redis-sentinel on any host"
+def _nobody(found: Survey) -> Finding:
+    if found.watchers:
+        return _critical(found.name, "no primary answers", _FAIL_OVER)
+    cure = "start it (`make run` does on a developer's machine), or mend the URL"
+    return _critical(found.name, f"does not answer: {found.servers[0].error.rstrip('.')}", cure)
 
 
 def _critical(subject: str, message: str, cure: str) -> Finding:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from redis.exceptions import RedisError
 
@@ -22,9 +23,9 @@ _MIB: Final = 2**20
 
 def look(env: Environment, topology: Topology) -> list[Report]:
     """A report for each Redis that the environment names; takes a few seconds at most, whoever is dead."""
-    urls = _urls(env)
+    shared = _by_server(_urls(env))
     with ThreadPoolExecutor(len(USES), thread_name_prefix="redis") as pool:
-        return list(pool.map(lambda variable: _report(variable, urls[variable], env, topology), urls))
+        return list(pool.map(lambda urls: _report(urls, env, topology), shared))
 
 
 def unfit(env: Environment) -> tuple[str, list[Finding]]:
@@ -47,6 +48,14 @@ def _urls(env: Environment) -> dict[str, str]:
     }
 
 
+def _by_server(urls: Mapping[str, str]) -> list[dict[str, str]]:
+    """The same variables, together where they differ in the database's number only: one server, one report."""
+    shared: dict[str, dict[str, str]] = {}
+    for variable, url in urls.items():
+        shared.setdefault(urlsplit(url)._replace(path="", query="").geturl(), {})[variable] = url
+    return list(shared.values())
+
+
 def _sentinels(env: Environment, url: str) -> dict[str, Any] | None:
     return sentinel.arguments(env.sentinels, env.tls_ca_file) if redis.is_sentinel(url) else None
 
@@ -55,13 +64,14 @@ def _survey(env: Environment, url: str) -> Survey:
     return survey(url, _sentinels(env, url), str(env.tls_ca_file) if env.tls_ca_file else None)
 
 
-def _report(variable: str, url: str, env: Environment, topology: Topology) -> Report:
-    found = _survey(env, url)
-    report = Report(f"{variable}: {found.name}", [_servers(found)], list(judge(found, keeps_work=USES[variable])))
+def _report(urls: Mapping[str, str], env: Environment, topology: Topology) -> Report:
+    found = _survey(env, next(iter(urls.values())))
+    findings = list(judge(found, keeps_work=any(USES[variable] for variable in urls)))
+    report = Report(f"{', '.join(urls)}: {found.name}", [_servers(found)], findings)
     if found.watchers:
         report.tables.append(_watchers(found))
-    if variable == "BROKER_URL" and found.primary:
-        _add_depths(report, url, env, topology)
+    if "BROKER_URL" in urls and found.primary:
+        _add_depths(report, urls["BROKER_URL"], env, topology)
     return report
 
 
