@@ -25,8 +25,9 @@ STOCK: Final = "stock"
 #: Nothing connects there: observed tasks have no results.
 NO_REDIS: Final = "redis://:unused@127.0.0.1:9/0"
 
-#: How rabbitmqctl ends when it does not get through to the node.
+#: How rabbitmqctl ends when it does not get through to the node; and how often it is asked then.
 UNREACHED: Final = 69
+TRIES: Final = 4
 
 #: What a node is asked; the answers are JSON. A queue is named `VHOST/NAME`.
 _TERMS: Final = """\
@@ -200,9 +201,10 @@ class RabbitMQ:
 
         Where processes wait for a core its handshake may last longer than the role allows; then it is asked again.
         """
-        asked = host.run("rabbitmqctl", *arguments, check=False)
-        if asked.returncode == UNREACHED:
-            asked = host.run("rabbitmqctl", *arguments, check=False)
+        tries = (host.run("rabbitmqctl", *arguments, check=False) for _ in range(TRIES))
+        asked = next((each for each in tries if each.returncode != UNREACHED), None)
+        if asked is None:
+            raise RehearsalError(f"{host.name}: rabbitmqctl did not get through to its node, {TRIES} times")
         if asked.returncode:
             raise RehearsalError(f"{host.name}: {asked.stderr}")
         return asked.stdout

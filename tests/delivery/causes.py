@@ -85,9 +85,9 @@ def to_units(ground: Ground) -> None:
     ground.struck.start()
 
 
-def kill_children(ground: Ground) -> None:
+def kill_children(ground: Ground, rounds: int = ROUNDS) -> None:
     """SIGKILL to every child of one host, again and again."""
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         ground.struck.kill_children()
         time.sleep(BETWEEN)
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from tests.brokers.cluster import Broker
 from tests.delivery.checker import Verdict
-from tests.delivery.faults import FAULTS
+from tests.delivery.faults import FAULTS, KNOWN
 from tests.delivery.promises import Promise
 
 BROKERS: Final[tuple[Broker, ...]] = ("rabbitmq", "redis")
@@ -33,12 +33,12 @@ class Cell:
     @property
     def title(self) -> str:
         """What happens in it."""
-        return FAULTS[self.fault].title
+        return KNOWN[self.fault].title
 
     @property
     def promise(self) -> Promise:
         """What holds in it."""
-        return FAULTS[self.fault].promise(self.broker)
+        return KNOWN[self.fault].promise(self.broker)
 
     def misses(self) -> list[str]:
         """What is not as promised, in words; empty where all is."""

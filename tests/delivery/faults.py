@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from tests.brokers.cluster import Broker
-from tests.delivery import causes, fullness
+from tests.delivery import causes, fullness, several
 from tests.delivery.ground import Ground
 from tests.delivery.promises import NOTHING, Promise
 
@@ -43,19 +43,13 @@ def _broker(name: str, title: str, lasts: float, redis: Promise) -> Fault:
 #: Two slots of the one group that acknowledges early, on the one host that is struck: what runs there at that moment is
 #: in no queue any more.
 RUNNING: Final = "what tasks acknowledged early are running"
-#: A worker waits at the server for the next message. One that is gone without a goodbye waits on there, and is handed
-#: one more; one that is killed may not have noted yet that it holds what it got. The host has six.
-TAKING: Final = "what Redis handed to a worker that had just died, one a worker"
 #: Redis replicates without being asked: what the promoted replica had not yet got is gone. A publish waits for one
 #: replica, which need not be that one; a result waits for none.
 REPLICATING: Final = "what the promoted replica had not got yet"
 #: The file is written once a second.
 WRITING: Final = "the last second of the append-only file"
 
-_PARENT: Final[Mapping[Broker, Promise]] = {
-    "rabbitmq": Promise(early=2, window=RUNNING),
-    "redis": Promise(late=5, early=1 + 2, window=f"{TAKING}; {RUNNING}"),
-}
+_PARENT: Final[Mapping[Broker, Promise]] = dict.fromkeys(("rabbitmq", "redis"), Promise(early=2, window=RUNNING))
 _FAIL_OVER: Final = Promise(late=5, early=5, results=10, window=REPLICATING)
 #: Results are written 5 times a second; a primary in the minority takes them until it stops itself, after 3.6 s.
 _MINORITY: Final = Promise(late=5, early=5, results=30, window=REPLICATING)
@@ -103,3 +97,14 @@ FAULTS: Final = {
         ),
     )
 }
+#: Several at a time, for the short cut: one cell instead of five, each of which takes its minute.
+SHORT: Final = Fault(
+    "short",
+    "several faults in a row",
+    several.strike,
+    several.mend,
+    several.LASTS,
+    prepare=causes.lead,
+    promised=_PARENT,
+)
+KNOWN: Final = {**FAULTS, SHORT.name: SHORT}

@@ -2,7 +2,6 @@
 
 from typing import Any, Final
 
-from rehearsal.host import Host
 from tests.brokers.roles import Role
 from tests.delivery.ground import Ground
 from tests.deployed.beside import RabbitBeside, RedisBeside
@@ -59,7 +58,7 @@ def grow_disk(ground: Ground) -> None:
 def fill_disk(ground: Ground) -> None:
     """The disk of the first host, which leads."""
     if isinstance(ground.cluster, RabbitBeside):
-        _limit_disk(ground.cluster.hosts[0], BEYOND)
+        _limit_disk(ground.cluster, BEYOND)
     else:
         ground.cluster.hosts[0].run("sh", "-c", _FILL, "fill", DATA)
 
@@ -67,7 +66,7 @@ def fill_disk(ground: Ground) -> None:
 def free_disk(ground: Ground) -> None:
     """There is room again."""
     if isinstance(ground.cluster, RabbitBeside):
-        _limit_disk(ground.cluster.hosts[0], f"{_value(ground, 'rabbitmq_disk_reserve')}MiB")
+        _limit_disk(ground.cluster, f"{_value(ground, 'rabbitmq_disk_reserve')}MiB")
     else:
         ground.cluster.hosts[0].run("rm", f"{DATA}/filler")
 
@@ -75,7 +74,7 @@ def free_disk(ground: Ground) -> None:
 def fill_memory(ground: Ground) -> None:
     """The memory of the first host, which leads; on Redis that of all, because each may become primary."""
     if isinstance(ground.cluster, RabbitBeside):
-        _limit_memory(ground.cluster.hosts[0], TIGHT)
+        _limit_memory(ground.cluster, TIGHT)
     else:
         _maxmemory(ground.cluster, f"{TIGHT}mb")
 
@@ -83,17 +82,17 @@ def fill_memory(ground: Ground) -> None:
 def free_memory(ground: Ground) -> None:
     """There is room again."""
     if isinstance(ground.cluster, RabbitBeside):
-        _limit_memory(ground.cluster.hosts[0], _value(ground, "rabbitmq_memory_limit"))
+        _limit_memory(ground.cluster, _value(ground, "rabbitmq_memory_limit"))
     else:
         _maxmemory(ground.cluster, _value(ground, "redis_instances")["broker"]["maxmemory"])
 
 
-def _limit_disk(host: Host, free: str) -> None:
-    host.run("rabbitmqctl", "set_disk_free_limit", free)
+def _limit_disk(cluster: RabbitBeside, free: str) -> None:
+    cluster.ctl(cluster.hosts[0], "set_disk_free_limit", free)
 
 
-def _limit_memory(host: Host, mebibytes: int) -> None:
-    host.run("rabbitmqctl", "set_vm_memory_high_watermark", "absolute", f"{mebibytes}MiB")
+def _limit_memory(cluster: RabbitBeside, mebibytes: int) -> None:
+    cluster.ctl(cluster.hosts[0], "set_vm_memory_high_watermark", "absolute", f"{mebibytes}MiB")
 
 
 def _maxmemory(cluster: RedisBeside, size: str) -> None:

@@ -25,7 +25,7 @@ from tests.brokers.table import BROKERS
 from tests.delivery import cells, document, project, table
 from tests.delivery.cell import LEAST, Say, measure
 from tests.delivery.cells import Cell
-from tests.delivery.faults import FAULTS
+from tests.delivery.faults import FAULTS, KNOWN
 from tests.delivery.ground import Ground, folder_of
 
 console = brokers_table.console()
@@ -55,7 +55,7 @@ def run_cell(cell: Cell, ground: Ground, say: Say = print, least: float = LEAST)
     cell = replace(cell, measured=datetime.now(UTC).strftime("%Y-%m-%d %H:%M"))
     try:
         cell = replace(cell, versions=ground.cluster.versions)
-        return replace(cell, verdict=measure(ground, FAULTS[cell.fault], say, least))
+        return replace(cell, verdict=measure(ground, KNOWN[cell.fault], say, least))
     except BROKEN as error:
         return replace(cell, problem=f"{type(error).__name__}: {error}")
 

@@ -7,6 +7,7 @@ from typing import Final
 import pytest
 
 from tests.brokers.rabbitmq import until
+from tests.delivery.cells import BROKERS
 from tests.delivery.ground import Ground
 from tests.delivery.hostile import MESSAGES
 
@@ -27,7 +28,7 @@ from probe.tasks import {GROUP}
 """
 
 
-@pytest.mark.parametrize("ground", ["rabbitmq", "redis"], indirect=True)
+@pytest.mark.parametrize("ground", BROKERS, indirect=True)
 def test_what_cannot_be_run_is_put_away_and_the_queue_moves_on(ground: Ground) -> None:
     """The workers' main processes are the same as before, and what was sent behind the hostile messages has run."""
     before = _main_processes(ground)

@@ -93,13 +93,13 @@ def test_the_document_says_what_may_be_lost_and_why_a_cell_misses(
     file.write_text(f"Before.\n{document.BEGIN}\nbefore this\n{document.END}\nAfter.\n", encoding="utf-8")
     monkeypatch.setattr(brokers_document, "FILE", file)
     lost = replace(GOOD, lost_late=["a"])
-    measured = [Cell("redis", fault, "2026-11-21 16:00", "Redis 8", lost) for fault in ("term", "parent-kill")]
+    measured = [Cell("redis", fault, "2026-11-21 16:00", "Redis 8", lost) for fault in ("term", "kill")]
     document.write(measured)
     text = file.read_text(encoding="utf-8")
     assert text.startswith(f"Before.\n{document.BEGIN}\n### RabbitMQ: what is lost\n\nNot measured yet.\n")
     assert "\n### Redis Sentinel: what is lost\n\nMeasured 2026-11-21, Redis 8, by `make matrix`.\n" in text
     assert "| worker: TERM | 2,000 | **1** | 0 | 0 | 0 | 0 | 0 | 0.2 | nothing | **missed** |" in text
-    assert "| parent: KILL | 2,000 | 1 | 0 | 0 | 0 | 0 | 0 | 0.2 | acknowledged late 5, early 3: " in text
+    assert "| one broker node: KILL | 2,000 | 1 | 0 | 0 | 0 | 0 | 0 | 0.2 | acknowledged late 5, early 5, " in text
     assert "- worker: TERM: acknowledged late and lost: 1, 0 promised: a\n" in text
     assert "- not measured yet: worker: QUIT; " in text
     assert text.endswith(f"{document.END}\nAfter.\n")
