@@ -128,9 +128,11 @@ def _one_line(_logger: object, _method: str, event: EventDict) -> EventDict:
 
 
 def _renderers(env: Environment) -> list[Processor]:
+    # Without local variables: they hold arguments of tasks and passwords. And structlog's way of showing them on a
+    # console looks through all they refer to, for minutes in a web process, while every other thread waits to log.
     if env.log_format == "console":
-        return [structlog.dev.ConsoleRenderer(colors=_in_colour(), sort_keys=False)]
-    # Without local variables: they hold the arguments of tasks.
+        plain = structlog.dev.plain_traceback
+        return [structlog.dev.ConsoleRenderer(colors=_in_colour(), sort_keys=False, exception_formatter=plain)]
     transform = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     return [structlog.processors.ExceptionRenderer(transform), structlog.processors.JSONRenderer(default=str)]
 

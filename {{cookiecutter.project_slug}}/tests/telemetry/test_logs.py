@@ -4,6 +4,7 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterator
+from secrets import token_hex
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,13 +21,16 @@ Lines = Callable[[], list[str]]
 
 
 @pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
-    """Log as production does; call it for the lines."""
-    monkeypatch.setenv("LOG_FORMAT", "json")
+def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
+    """Log as production does, or in the form that the test's parameter names; call it for the lines."""
+    form = getattr(request, "param", "json")
+    monkeypatch.setenv("LOG_FORMAT", form)
+    before = structlog.get_config()
     stream = io.StringIO()
-    _log_to(stream, "json")
+    _log_to(stream, form)
     yield lambda: stream.getvalue().splitlines()
     logs.configure(settings.LOGGING)
+    structlog.configure(**before)  # the very list of processors that loggers which were used know, and `capture_logs`
 
 
 def _log_to(stream: io.StringIO, form: str) -> None:
@@ -55,6 +59,23 @@ def test_a_warning_is_one_line(written: Lines) -> None:
     """Python's warnings come with their source code, on lines of their own."""
     logging.getLogger("py.warnings").warning("%s", "/a.py:1: UserWarning: careful\n  careful()\n")
     assert events(written())[0]["event"] == "/a.py:1: UserWarning: careful careful()"
+
+
+@pytest.mark.parametrize("written", ["json", "console"], indirect=True)
+def test_a_traceback_tells_no_local_variable(written: Lines) -> None:
+    """Among them are passwords, the arguments of tasks, and objects that take minutes to be written."""
+    password = token_hex(8)  # short: a longer one might be folded
+    try:
+        _refuse(password)
+    except OSError:
+        logging.getLogger("some.library").exception("failed")
+    lines = "\n".join(written())
+    assert "_refuse" in lines
+    assert password not in lines
+
+
+def _refuse(password: str) -> None:
+    raise OSError(len(password))
 
 
 def test_what_cannot_be_written_as_json_is_written_as_text(written: Lines) -> None:
