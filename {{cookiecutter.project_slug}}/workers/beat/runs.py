@@ -69,7 +69,7 @@ def note_sent(slot: Slot, sent_at: datetime) -> None:
     Run.objects.filter(name=slot.entry.name, due=slot.due).update(state=state, sent_at=sent_at, reason="")
     if late:
         seconds = round((sent_at - slot.due).total_seconds())
-        logger.warning("periodic_task_late", entry=slot.entry.name, due=slot.due, seconds=seconds)
+        logger.warning("periodic_task_late", entry=slot.entry.name, due=slot.due.isoformat(), seconds=seconds)
 
 
 def note_failed(slot: Slot, state: Run.State, reason: str) -> None:
@@ -131,4 +131,4 @@ def forget_old() -> None:
 
 def _complain(name: str, due: datetime, count: int, state: Run.State, reason: str) -> None:
     event = "periodic_task_missed" if state == Run.State.MISSED else "periodic_task_doubtful"
-    logger.error(event, entry=name, due=due, runs=count, reason=reason)
+    logger.error(event, entry=name, due=due.isoformat(), runs=count, reason=reason)
