@@ -18,10 +18,11 @@ from queue import Empty
 from typing import Any, Final
 from uuid import uuid4
 
-from kombu.transport import redis, virtual
-from kombu.utils.json import dumps, loads
+from kombu.transport import redis
+from kombu.utils.json import dumps
 from redis.exceptions import OutOfMemoryError
 
+from workers.brokers.redis.holding import NO_EXCHANGE, Held
 from workers.brokers.redis.messages import Tolerant, tagged
 
 #: Takes a message for each tag, ARGV[4] and on, and notes it as kombu would, with the time, ARGV[1]. It goes back to
@@ -42,9 +43,6 @@ end
 return taken
 """
 
-#: Between message and queue in a note.
-NO_EXCHANGE: Final = b', "", '
-
 #: Messages that are taken at once, as far as the prefetch allows. Redis serves nobody else meanwhile (about 0.1 ms).
 AT_ONCE: Final = 16
 
@@ -52,50 +50,6 @@ AT_ONCE: Final = 16
 _unanswered: Final[defaultdict[str, deque[list[str]]]] = defaultdict(deque)
 # A child is not the one that asked.
 os.register_at_fork(after_in_child=_unanswered.clear)
-
-
-class Held(redis.QoS):
-    """What such a channel holds unacknowledged."""
-
-    def append(self, message: Any, delivery_tag: str) -> None:
-        """Hold a message: first in memory, so that it is given back if the note cannot be written."""
-        virtual.QoS.append(self, message, delivery_tag)
-        if not self.channel.was_noted(delivery_tag):
-            self.note(message, delivery_tag)
-
-    def note(self, message: Any, delivery_tag: str) -> None:
-        """Note that a message is held which was taken in another way."""
-        super().append(message, delivery_tag)
-
-    def ack(self, delivery_tag: str) -> None:
-        """Let go of a message."""
-        self.forget(delivery_tag)
-        virtual.QoS.ack(self, delivery_tag)
-
-    def forget(self, delivery_tag: str) -> None:
-        """Note no longer that a message is held. Two commands and no transaction: that is refused by a full memory."""
-        with self.channel.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
-            # In this order: what is left of one that was interrupted is no message to give back.
-            pipe.hdel(self.unacked_key, delivery_tag).zrem(self.unacked_index_key, delivery_tag).execute()
-
-    def restore_visible(self, *arguments: Any, **options: Any) -> None:
-        """Give back what workers left that died; not while the memory is full: its lock could not be written."""
-        with suppress(OutOfMemoryError):
-            super().restore_visible(*arguments, **options)
-
-    def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:  # noqa: FBT002 - kombu's
-        """Give a message back to its queue."""
-        try:
-            super().restore_by_tag(tag, client, leftmost)
-        except ValueError:
-            self._restore_bytes(tag)
-
-    def _restore_bytes(self, tag: str) -> None:
-        """Give back what is no message: the worker that was to refuse it died before it could."""
-        with self.channel.conn_or_acquire() as client:
-            item, _, queue = client.hget(self.unacked_key, tag)[1:-1].rpartition(NO_EXCHANGE)
-            with client.pipeline() as pipe:
-                self._remove_from_indices(tag, pipe).rpush(loads(queue.decode()), item).execute()
 
 
 class Taking(Tolerant, redis.Channel):

@@ -22,9 +22,10 @@ from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
 from workers.brokers.redis.connection import PrimaryConnection, PrimaryTLSConnection, demands_replicas, primary_pool
+from workers.brokers.redis.holding import Held
 from workers.brokers.redis.messages import given_back
 from workers.brokers.redis.sentinels import NoPrimaryError, Sentinels
-from workers.brokers.redis.taking import Held, Taking
+from workers.brokers.redis.taking import Taking
 
 logger = get_logger(__name__)
 

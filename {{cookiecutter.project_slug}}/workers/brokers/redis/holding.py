@@ -1,0 +1,55 @@
+"""What a consumer holds of messages on Redis, which is noted there for the case that it dies."""
+
+from contextlib import suppress
+from typing import Any, Final
+
+from kombu.transport import redis, virtual
+from kombu.utils.json import loads
+from redis.exceptions import OutOfMemoryError
+
+#: Between a message and its queue in a note: it goes back to where it was taken from, whatever its own address.
+NO_EXCHANGE: Final = b', "", '
+
+
+class Held(redis.QoS):
+    """What such a channel holds unacknowledged."""
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Hold a message: first in memory, so that it is given back if the note cannot be written."""
+        virtual.QoS.append(self, message, delivery_tag)
+        if not self.channel.was_noted(delivery_tag):
+            self.note(message, delivery_tag)
+
+    def note(self, message: Any, delivery_tag: str) -> None:
+        """Note that a message is held which was taken in another way."""
+        super().append(message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        """Let go of a message."""
+        self.forget(delivery_tag)
+        virtual.QoS.ack(self, delivery_tag)
+
+    def forget(self, delivery_tag: str) -> None:
+        """Note no longer that a message is held. Two commands and no transaction: that is refused by a full memory."""
+        with self.channel.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
+            # In this order: what is left of one that was interrupted is no message to give back.
+            pipe.hdel(self.unacked_key, delivery_tag).zrem(self.unacked_index_key, delivery_tag).execute()
+
+    def restore_visible(self, *arguments: Any, **options: Any) -> None:
+        """Give back what workers left that died; not while the memory is full: its lock could not be written."""
+        with suppress(OutOfMemoryError):
+            super().restore_visible(*arguments, **options)
+
+    def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:  # noqa: FBT002 - kombu's
+        """Give a message back to its queue."""
+        try:
+            super().restore_by_tag(tag, client, leftmost)
+        except ValueError:
+            self._restore_bytes(tag)
+
+    def _restore_bytes(self, tag: str) -> None:
+        """Give back what is no message: the worker that was to refuse it died before it could."""
+        with self.channel.conn_or_acquire() as client:
+            item, _, queue = client.hget(self.unacked_key, tag)[1:-1].rpartition(NO_EXCHANGE)
+            with client.pipeline() as pipe:
+                self._remove_from_indices(tag, pipe).rpush(loads(queue.decode()), item).execute()
