@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -53,13 +54,43 @@ def ready(app: Celery) -> int:
         return int(channel.client.llen("batch"))
 
 
-def test_a_consumer_that_is_gone_is_handed_nothing(app: Celery) -> None:
-    """Its wait stands on at the server, which knows nothing of a host without power."""
-    with taker(app) as gone, taker(app) as alive:
+def sweep(app: Celery) -> None:
+    """Do what every worker does every ten seconds, as if nobody had been heard of for longer."""
+    with opened(app) as channel:
+        server = channel._create_client()
+        for hand in server.zrange(taking.HANDS, 0, -1):
+            server.zadd(taking.HANDS, {hand: 1})
+        channel.qos.restore_visible(interval=1)
+
+
+def test_what_a_consumer_that_is_gone_was_handed_comes_back(app: Celery) -> None:
+    """Its wait stands on at the server for a second, which knows nothing of a host without power."""
+    with taker(app) as gone:
         assert gone.drain() == []  # from here on nobody reads what it is sent
         publish(app, 1)
-        assert alive.drain() == [1]
-        alive.got[0].ack()
+        assert (ready(app), held(app)) == (0, 0)
+        sweep(app)
+        with taker(app) as alive:
+            assert alive.drain() == [1]
+            assert gone.drain() == []  # it was only slow: its hand is empty
+            alive.got[0].ack()
+
+
+def test_a_hand_is_watched_before_anything_comes_into_it(app: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that could not wait for long, its prefetch used up, is taken for gone meanwhile."""
+    monkeypatch.setattr(taking, "GONE", 0.2)
+    publish(app, 1)
+    with taker(app, prefetch=1) as busy:
+        assert busy.drain() == [1]
+        busy.channel._drained_at = monotonic()
+        sleep(taking.GONE)
+        sweep(app)
+        busy.got[0].ack()
+        busy.drain()
+        publish(app, 2)
+        assert ready(app) == 0
+        sweep(app)
+        assert ready(app) == 1
 
 
 def test_what_was_taken_is_noted_in_the_same_step(app: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +185,7 @@ def test_what_is_no_message_comes_back_as_it_was(app: Celery, item: bytes) -> No
     """Whoever was to refuse it died before."""
     with opened(app) as channel:
         channel.client.lpush("batch", item)
-        command = (taking.TAKE, 3, *map(channel.prefixed, ("unacked_index", "unacked", "batch")))
+        command = (taking.TAKE, 5, *map(channel.prefixed, ("unacked_index", "unacked", "batch", "hand", "hands")))
         assert channel._create_client().eval(*command, 1, ', "", "batch"]', 0, "tag") == [item]
         channel.qos.restore_visible(interval=1)
         assert (held(app), channel.client.lrange(channel.prefixed("batch"), 0, -1)) == (0, [item])

@@ -19,6 +19,7 @@ from workers.brokers.redis.depths import TooManyHeldError, depths
 from workers.brokers.redis.judgement import fitness, judge
 from workers.brokers.redis.status import look
 from workers.brokers.redis.survey import Server, Survey, Watcher, survey
+from workers.brokers.redis.taking import HAND
 from workers.brokers.report import Severity
 from workers.derive.celery_settings import Links, celery_settings
 from workers.topology import topology
@@ -56,7 +57,7 @@ def app(tmp_path: Path, redis_server: str) -> Iterator[Celery]:
 
 
 def test_all_of_a_queue_is_counted(app: Celery) -> None:
-    """Waiting with any priority, held by a worker, held until it is due, given up; a list's length alone says 1 of 5."""
+    """Waiting with any priority, handed to one, held by one, held until it is due, given up: a list has 1 of 6."""
     queue = app.amqp.queues["batch"]
     later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     with app.connection_for_write() as connection:
@@ -67,10 +68,12 @@ def test_all_of_a_queue_is_counted(app: Celery) -> None:
         held = [queue(channel).get() for _ in range(2)]
         with Redis.from_url(app.conf.broker_url) as client:
             client.lpush("sample:batch.dead", "a letter")
+            client.zadd("sample:hands", {f"sample:batch{HAND}somebody": 1})
+            client.lpush(f"sample:batch{HAND}somebody", "handed to a worker that is gone")
             client.lpush(f"sample:batch{Channel.sep}9", "with a priority, from an application that has kombu's steps")
             assert depths(client, "sample:", ["default", "batch"]) == {
                 "default": Depth(0, 0, 0, 0),
-                "batch": Depth(ready=2, unacked=1, delayed=1, dead=1),
+                "batch": Depth(ready=2, unacked=2, delayed=1, dead=1),
             }
             assert client.llen("sample:batch") == 1
         for message in held:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kombu.transport.redis import PRIORITY_STEPS, Channel
 
 from workers.brokers.depth import Depth
+from workers.brokers.redis.taking import HAND, HANDS
 from workers.derive.virtual_host import dead_queue
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def depths(client: "Redis", prefix: str, queues: Iterable[str]) -> dict[str, Dep
     queues = list(queues)
     ready = _ready(client, prefix, [*queues, *map(dead_queue, queues)])
     held, delayed = _held(client, f"{prefix}{Channel.unacked_key}")
+    held += _handed(client, prefix)
     return {queue: Depth(ready[queue], held[queue], delayed[queue], ready[dead_queue(queue)]) for queue in queues}
 
 
@@ -57,6 +59,16 @@ def _held(client: "Redis", key: str) -> tuple[Counter[str], Counter[str]]:
     for message, queue in _entries(client, key):
         (delayed if _is_early(message) else held)[queue] += 1
     return held, delayed
+
+
+def _handed(client: "Redis", prefix: str) -> Counter[str]:
+    """By queue: what the server has handed to a worker that has not noted it yet; it may be gone."""
+    handed: Counter[str] = Counter()
+    hands: Any = client.zrange(f"{prefix}{HANDS}", 0, -1)
+    for hand in hands:
+        queue = hand.decode().removeprefix(prefix).partition(HAND)[0]
+        handed[queue] += client.llen(hand)
+    return handed
 
 
 def _entries(client: "Redis", key: str) -> Iterator[tuple[Any, str]]:

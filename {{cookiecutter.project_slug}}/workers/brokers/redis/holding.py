@@ -31,13 +31,14 @@ class Held(redis.QoS):
 
     def forget(self, delivery_tag: str) -> None:
         """Note no longer that a message is held. Two commands and no transaction: that is refused by a full memory."""
-        with self.channel.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
+        with self.channel.notes.pipeline(transaction=False) as pipe:
             # In this order: what is left of one that was interrupted is no message to give back.
             pipe.hdel(self.unacked_key, delivery_tag).zrem(self.unacked_index_key, delivery_tag).execute()
 
     def restore_visible(self, *arguments: Any, **options: Any) -> None:
-        """Give back what workers left that died; not while the memory is full: its lock could not be written."""
-        with suppress(OutOfMemoryError):
+        """Give back what workers left that died."""
+        self.channel.empty_hands()
+        with suppress(OutOfMemoryError):  # kombu's lock cannot be written while the memory is full
             super().restore_visible(*arguments, **options)
 
     def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:  # noqa: FBT002 - kombu's

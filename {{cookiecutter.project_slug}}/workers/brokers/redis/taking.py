@@ -1,10 +1,10 @@
-"""How a consumer takes messages off its queue: noted as held in the same step, so that none is on its way to nobody.
+"""How a consumer takes messages off its queue: in one step with the note that it holds them.
 
 Kombu waits with BRPOP, which takes. A consumer whose host lost power waits on at the server, which hands the next
 message to a dead socket; one that is killed after BRPOP's answer has noted nothing yet. Both lose a message each.
-Here the wait takes nothing: BLMOVE from the end of a queue to that same end. A script then takes and notes at once; an
-answer that is lost with its connection is asked for again, under the same tags. A message wakes every idle consumer of
-its queue; all but one find nothing and wait again.
+Here the server moves what comes into a list of the consumer's own, its hand (BLMOVE), from where a script takes it,
+and notes it, at once. The hand of a consumer that is gone is emptied into the queue by the others. An answer that is
+lost with its connection is asked for again, under the same tags.
 """
 
 import os
@@ -12,7 +12,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from itertools import count
 from queue import Empty
 from typing import Any, Final
@@ -27,12 +27,14 @@ from workers.brokers.redis.messages import Tolerant, tagged
 
 #: Takes a message for each tag, ARGV[4] and on, and notes it as kombu would, with the time, ARGV[1]. It goes back to
 #: the queue it was taken from: ARGV[2] is the note's end. Tags of a take without an answer, if ARGV[3] is 1, give what
-#: they gave then. It may write when the memory is full, too, since it takes first.
+#: they gave then. Whoever gets less than he asked for will wait, with the hand KEYS[4]: from now on that is watched.
+#: It may write when the memory is full, too, since it takes first.
 TAKE: Final = """
 local taken = {}
 for tag = 4, #ARGV do
     local noted = ARGV[3] == '1' and redis.call('HGET', KEYS[2], ARGV[tag])
-    local message = noted and string.sub(noted, 2, -1 - #ARGV[2]) or redis.call('RPOP', KEYS[3])
+    local message = noted and string.sub(noted, 2, -1 - #ARGV[2])
+        or redis.call('RPOP', KEYS[4]) or redis.call('RPOP', KEYS[3])
     if not message then
         break
     end
@@ -40,11 +42,38 @@ for tag = 4, #ARGV do
     redis.call('HSET', KEYS[2], ARGV[tag], '[' .. message .. ARGV[2])
     taken[#taken + 1] = message
 end
+if #taken < #ARGV - 3 then
+    redis.call('ZADD', KEYS[5], redis.call('TIME')[1], KEYS[4])
+end
 return taken
 """
 
+#: Empties the hands of consumers that have not been heard of for ARGV[1] seconds into their queues; ARGV[2] is HAND.
+EMPTY: Final = """
+local before = redis.call('TIME')[1] - ARGV[1]
+for _, hand in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', before)) do
+    local queue = string.sub(hand, 1, string.find(hand, ARGV[2], 1, true) - 1)
+    local message = redis.call('RPOP', hand)
+    while message do
+        redis.call('RPUSH', queue, message)
+        message = redis.call('RPOP', hand)
+    end
+    redis.call('ZREM', KEYS[1], hand)
+end
+"""
+
+#: What follows a queue's name in that of a hand.
+HAND: Final = f"{redis.Channel.sep}hand{redis.Channel.sep}"
+#: The sorted set of hands, by the server's time when their consumers were last heard of.
+HANDS: Final = "hands"
+#: Seconds after which a consumer is taken for gone, and its hand is watched no more: the server ends a wait after one
+#: (kombu's `brpop_timeout`), and whoever waits again is heard of first. One that was only slow finds its hand empty.
+GONE: Final = 10
+
 #: Messages that are taken at once, as far as the prefetch allows. Redis serves nobody else meanwhile (about 0.1 ms).
 AT_ONCE: Final = 16
+
+NEVER: Final = float("-inf")
 
 #: By queue, tags of takes whose answers this process never got, and whose channels are closed.
 _unanswered: Final[defaultdict[str, deque[list[str]]]] = defaultdict(deque)
@@ -68,13 +97,19 @@ class Taking(Tolerant, redis.Channel):
         self._acknowledged: set[str] = set()
         self._noted: set[str] = set()
         self._asked: list[str] = []
-        self._drained = False
+        self._name = str(uuid4())
+        self._drained_at = NEVER
         self._read_answer: Callable[[], bool] | None = None
         super().__init__(*arguments, **options)
 
     def prefixed(self, key: str) -> str:
         """A key as it is called in Redis: kombu's client prefixes only the first of a script's keys."""
         return f"{self.global_keyprefix}{key}"
+
+    @cached_property
+    def notes(self) -> Any:
+        """A client for what is noted; the channel's own has a connection that waits."""
+        return self._create_client()
 
     def was_noted(self, tag: str) -> bool:
         """Whether the message of that tag was noted as held when it was taken; asked once."""
@@ -90,15 +125,23 @@ class Taking(Tolerant, redis.Channel):
         return super().basic_consume(queue, no_ack, *arguments, **options)
 
     def close(self) -> None:
-        """Close it. What was taken and not delivered yet is held, and so given back like all that is held."""
+        """Close it. What was taken and not delivered yet is held, and so given back like all that is held.
+
+        The answer to a wait is left: what may be in the hand goes back to its queue within seconds, by itself.
+        """
         if self._read_answer and self._asked:
-            self._hold_what_was_taken()
+            with suppress(*self.connection_errors):
+                self._hold(self._payloads(self._queue_asked))
         elif self._read_answer:
-            self.client.connection.disconnect()  # nobody needs the answer to a wait
+            self.client.connection.disconnect()
         if self._asked:
             _unanswered[self._queue_asked].append(self._asked)
         self._read_answer = self._in_poll = None
         super().close()
+
+    def empty_hands(self, gone: float = GONE) -> None:
+        """Put what consumers that are gone had in their hands back into their queues."""
+        self.notes.eval(EMPTY, 1, self.prefixed(HANDS), gone, HAND)
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         """Ask for messages; wait for some where there were none. Called by kombu's poller while prefetch allows it."""
@@ -109,8 +152,9 @@ class Taking(Tolerant, redis.Channel):
             return
         self._in_poll = self.client.connection
         self._brpop_sent_at = time.monotonic()
-        start = self._wait if self._drained and not self._asked else self._ask
-        start(queue)
+        # Only a hand that is watched may be moved into.
+        may_wait = not self._asked and time.monotonic() - self._drained_at < GONE / 2
+        (self._wait if may_wait else self._ask)(queue)
 
     def _brpop_read(self, **options: Any) -> bool:
         """Read the answer."""
@@ -141,30 +185,35 @@ class Taking(Tolerant, redis.Channel):
             raise
 
     def _wait(self, queue: str) -> None:
-        key = self.prefixed(queue)
-        self._send(self._woken, queue, "BLMOVE", key, key, "RIGHT", "RIGHT", self.brpop_timeout)
+        self._drained_at = NEVER
+        hand = self.prefixed(self._hand(queue))
+        self._send(self._woken, queue, "BLMOVE", self.prefixed(queue), hand, "RIGHT", "LEFT", self.brpop_timeout)
 
     def _woken(self, queue: str) -> bool:
+        """Take what is in the hand; or be heard of, before the next wait."""
         try:
-            self._drained = self._answer("BLMOVE") is None
+            self._answer("BLMOVE")
         except OutOfMemoryError:
             # BLMOVE is refused then, for it may write. Wait at a list that is never filled, and look again.
-            self._send(self._slept, queue, "BLPOP", self.prefixed(f"{queue}{self.sep}full"), self.brpop_timeout)
+            nothing = self.prefixed(f"{queue}{self.sep}nothing")
+            self._send(self._slept, queue, "BLPOP", nothing, self.brpop_timeout)
             raise Empty from None
-        if not self._drained and self._sole_queue() == queue:
+        if self._sole_queue() == queue:
             self._ask(queue)
         raise Empty
 
     def _slept(self, queue: str) -> bool:  # noqa: ARG002 - as the other readers
         self._answer("BLPOP")
-        self._drained = False
         raise Empty
+
+    def _hand(self, queue: str) -> str:
+        return f"{queue}{HAND}{self._name}"
 
     def _ask(self, queue: str) -> None:
         again = self._asked or (_unanswered[queue] and _unanswered[queue].popleft())
         self._queue_asked = queue
         self._asked = again or [next(self._tags) for _ in range(self._credit())]
-        keys = [self.unacked_index_key, self.unacked_key, queue]
+        keys = [self.unacked_index_key, self.unacked_key, queue, self._hand(queue), HANDS]
         end = f"{NO_EXCHANGE.decode()}{dumps(queue)}]"
         arguments = [time.time(), end, 1 if again else 0, *self._asked]
         self._send(self._taken, queue, "EVAL", TAKE, len(keys), *map(self.prefixed, keys), *arguments)
@@ -187,14 +236,11 @@ class Taking(Tolerant, redis.Channel):
     def _payloads(self, queue: str) -> deque[Any]:
         items = self._answer("EVAL")
         tags, self._asked = self._asked, []
-        self._drained = len(items) < len(tags)
+        if len(items) < len(tags):
+            self._drained_at = time.monotonic()
         found = deque(tagged(item, tag, queue) for item, tag in zip(items, tags, strict=False))
         self._noted.update(tags[: len(items)])
         return found
-
-    def _hold_what_was_taken(self) -> None:
-        with suppress(*self.connection_errors):
-            self._hold(self._payloads(self._queue_asked))
 
     def _hold(self, payloads: Iterable[Any]) -> None:
         for payload in payloads:
