@@ -8,7 +8,7 @@ clear no, the message may be in the queue, and sending it again could run it twi
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, Final
 
 from celery import Celery
@@ -22,6 +22,8 @@ from workers.beat.timing import Cron, Every
 
 #: Seconds to find a broker that answers; then the lease is looked after, and it is tried again.
 REACH: Final = 4
+#: Seconds between two tries: one that is refused at once would be made thirty times a second.
+PAUSE: Final = 0.2
 #: Seconds an unused connection is kept, below the heartbeats that nobody sends on it.
 KEPT: Final = 5
 
@@ -73,6 +75,7 @@ class Sender:
                 connection.maybe_switch_next()
                 if monotonic() > deadline:
                     raise UnreachableError(str(error) or type(error).__name__) from error
+                sleep(PAUSE)
 
 
 def as_celery_knows_it(slot: Slot, app: Celery) -> ScheduleEntry:
