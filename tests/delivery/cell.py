@@ -29,7 +29,7 @@ LEAST, LEAST_SHORT = 65.0, 20.0
 #: Seconds for a sender to end: each of its threads gets the answer to what it is sending.
 END: Final = 60
 #: Seconds in which all that was accepted must have come to rest; on Redis a lost worker's tasks come back after 45.
-DRAIN: Final = 180.0
+DRAIN: Final = 240.0
 #: Seconds for which nothing is with the broker any more and something is still open: it may be in an outbox, or with a
 #: worker that waits for its broker. After that it is lost.
 GRACE: Final = 30.0
@@ -164,10 +164,10 @@ def _end(producer: Observer) -> None:
 
 
 def _drain(watch: Watch, say: Say) -> None:
-    """Return when all has come to rest, or nothing moves any more."""
+    """Return when all has come to rest, or nothing moves any more; what still waits its turn is no loss."""
     deadline = time.monotonic() + DRAIN
     quiet = None
-    while time.monotonic() < deadline:
+    while True:
         held, still = watch.ground.cluster.held(GROUPS), watch.open()
         say(f"draining: {held} with the broker, {len(still)} open")
         if not held and not still:
@@ -175,6 +175,8 @@ def _drain(watch: Watch, say: Say) -> None:
         quiet = None if held else quiet or time.monotonic()
         if quiet and time.monotonic() - quiet > GRACE:
             return
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"after {DRAIN:.0f} s the broker holds {held} tasks, and {len(still)} are not done")
         if quiet:
             watch.ask_for_dead()
         time.sleep(POLL)

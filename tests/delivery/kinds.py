@@ -50,11 +50,12 @@ KINDS: Final = (
     Kind("note", "green", 3, seconds=0.2),
     Kind("again", "green", 1),
 )
-#: Die at their first run on each host, as whoever sends them says; for the pools that have children.
+#: Die at their first run on each host, as whoever sends them says; for the pools that have children. Few: a child that
+#: starts takes two seconds of a core, and each of these asks for two of them.
 MORTAL: Final = (
-    Kind("fall", "default", 1, late=False),
-    Kind("fall", "priority", 1),
-    Kind("fall", "ml", 0.5),
+    Kind("fall", "default", 0.1, late=False),
+    Kind("fall", "priority", 0.1),
+    Kind("fall", "ml", 0.05),
 )
 #: Of a `stride`.
 STEPS: Final = 8

@@ -74,7 +74,7 @@ def _figures(cell: Cell) -> list[tuple[str, bool]]:
 
 def _promised(cell: Cell) -> str:
     promise = cell.promise
-    bounds = {"acknowledged late": promise.late, "early": promise.early, "results": promise.results}
+    bounds = {"acknowledged late": promise.late, "acknowledged early": promise.early, "results": promise.results}
     told = ", ".join(f"{what} {most}" for what, most in bounds.items() if most)
     return f"{told}: {promise.window}" if told else "nothing"
 
