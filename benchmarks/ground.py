@@ -29,11 +29,48 @@ class Ground:
         sizes.write_text(re.sub(r"batch: \{concurrency: 1", "batch: {concurrency: 2", sizes.read_text()))
 
     @property
+    def redis_url(self) -> str:
+        """The embedded Redis, without the number of a database."""
+        [url] = re.findall(r"(?m)^BROKER_URL=(.*)/0$", (self.project.root / ".env").read_text())
+        return str(url)
+
+    @property
     def environment(self) -> dict[str, str]:
         """The project's, with the template importable and a database of its own for stock Celery."""
-        [broker] = re.findall(r"(?m)^BROKER_URL=(.*)/0$", (self.project.root / ".env").read_text())
         path = os.pathsep.join((str(self.project.root), str(TEMPLATE)))
-        return {**self.project.environment, "STOCK_URL": f"{broker}/9", "PYTHONPATH": path}
+        return {**self.project.environment, "STOCK_URL": f"{self.redis_url}/9", "PYTHONPATH": path}
+
+    @contextmanager
+    def conversation(
+        self, module: str, *arguments: str, environment: dict[str, str]
+    ) -> Iterator[subprocess.Popen[str]]:
+        """A process of the project's that is talked to line by line, and ends with its input."""
+        log = self.project.folder / f"{module.rpartition('.')[2]}.log"
+        with (
+            log.open("a") as errors,
+            subprocess.Popen(
+                (self.project.python, "-m", module, *arguments),
+                cwd=self.project.root,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            ) as process,
+        ):
+            try:
+                yield process
+            except BaseException:
+                process.kill()  # it is waited for now, and may be waiting for something itself
+                raise
+
+    @contextmanager
+    def redis(self) -> Iterator[None]:
+        """The embedded Redis and nothing else."""
+        with self.conversation("benchmarks.within.embedded", environment=self.environment) as process:
+            if process.stdout is None or process.stdout.readline() != "ready\n":
+                raise RuntimeError("the embedded Redis did not start; why is in embedded.log")
+            yield
 
     @contextmanager
     def up(self) -> Iterator[subprocess.Popen[str]]:
@@ -43,10 +80,10 @@ class Ground:
             self.wait_for(lambda: self.project.log.read_text().count(" ready.") >= len(GROUPS), "the workers")
             yield process
 
-    def wait_for(self, condition: Callable[[], bool], what: str) -> None:
-        """Until `condition` holds, at most a minute."""
+    def wait_for(self, condition: Callable[[], bool], what: str, every: float = 0.1) -> None:
+        """Until `condition` holds, at most a minute; looks every so many seconds."""
         deadline = time.monotonic() + 60
         while not condition():
             if time.monotonic() > deadline:
                 raise RuntimeError(f"waited in vain for {what}")
-            time.sleep(0.1)
+            time.sleep(every)

@@ -9,11 +9,12 @@ from django.conf import settings
 
 import telemetry
 from config.env import environment, select_settings
+from config.links import links
 from workers.brokers import redis
 from workers.brokers.rabbitmq import transport
 from workers.delivery import connections, deadlines, headers, size
 from workers.delivery.results import waiting
-from workers.derive.celery_settings import Links, celery_settings
+from workers.derive.celery_settings import celery_settings
 from workers.derive.schedule import schedule
 from workers.startup import prepare_worker, share_memory
 from workers.steps.save import SaveOnStop
@@ -33,16 +34,7 @@ class Application(Celery):
 
 
 def _settings() -> dict[str, Any]:
-    env = environment()
-    links = Links(
-        broker_url=env.broker_url.get_secret_value(),
-        result_url=env.result_url.get_secret_value(),
-        lock_url=env.lock_url.get_secret_value(),
-        ca_file=env.tls_ca_file,
-        sentinel_url=env.sentinels,
-        fallback_url=env.result_fallback_url or "",
-    )
-    derived = celery_settings(topology(), links, events=env.is_local, timezone=settings.TIME_ZONE)
+    derived = celery_settings(topology(), links(), events=environment().is_local, timezone=settings.TIME_ZONE)
     return {**derived, "beat_schedule": schedule(settings.PROJECT_APPS)}
 
 

@@ -1,0 +1,1 @@
+"""What runs in the generated project's environment, started by the measures."""
