@@ -46,4 +46,5 @@ def _wait_for_a_long_task(ground: Ground) -> None:
     until(
         lambda: any(entry.what == "step" and entry.number < STEPS // 2 for entry in reader.new()),
         "a long task on the struck host",
+        timeout=60,
     )
