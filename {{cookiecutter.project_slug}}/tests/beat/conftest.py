@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -22,17 +23,10 @@ def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
 
 
 @pytest.fixture
-def on_sqlite(redis_server: str, sqlite_database: str, tmp_path: Path) -> Iterator[Ground]:
-    """An empty ground as on a developer's machine."""
-    with ground(tmp_path, redis_server, sqlite_database) as made:
-        yield made
-
-
-@pytest.fixture
-def on_postgresql(redis_server: str, postgresql_database: str, tmp_path: Path) -> Iterator[Ground]:
-    """An empty ground as in production."""
-    with ground(tmp_path, redis_server, postgresql_database) as made:
-        yield made
+def ground_on(redis_server: str, tmp_path: Path) -> Iterator[Callable[[str], Ground]]:
+    """Make an empty ground on a database."""
+    with ExitStack() as stack:
+        yield lambda database: stack.enter_context(ground(tmp_path, redis_server, database))
 
 
 @pytest.fixture(autouse=True)

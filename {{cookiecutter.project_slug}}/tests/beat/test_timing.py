@@ -97,7 +97,7 @@ _moments = st.datetimes(datetime(2020, 1, 1), datetime(2037, 1, 1), timezones=st
 
 
 @pytest.mark.parametrize("zone", ZONES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(minute=_minutes, hour=_hours, days=_days, moment=_moments)
 def test_looking_back_finds_what_looking_ahead_found(
     zone: str, minute: str, hour: str, days: str, moment: datetime

@@ -11,7 +11,7 @@ from tests.config.web import running_web
 def test_gunicorn_accepts_the_configuration() -> None:
     """Every setting exists in the installed version, and the application loads."""
     command = [sys.executable, "-m", "gunicorn", "--check-config", "config.wsgi", "-c", "config/gunicorn.conf.py"]
-    done = subprocess.run(command, cwd=BASE_DIR, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=BASE_DIR, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
 
 

@@ -122,7 +122,7 @@ def test_services_that_accept_and_never_answer_do_not_hang_the_probe(tmp_path: P
             assert time.monotonic() - began < 4 * PATIENCE  # each waiting in turn: 32 seconds
             assert web.get("/healthz")[0] == 200
             assert max(threads_of(pid) for pid in web.workers()) <= idle + len(components) + web_threads()
-            assert web.stop() < 10
+            assert web.stop() < 25  # a thread that hangs would keep it for the 30 of graceful_timeout
     log = (tmp_path / "web.log").read_text(encoding="utf-8")
     assert "hunter2" not in log
     assert "Service Unavailable" not in log
@@ -154,7 +154,7 @@ def test_a_check_gives_up_by_itself(scheme: str) -> None:
         }
         env = {**os.environ, "ENVIRONMENT": "test", "DJANGO_SETTINGS_MODULE": "config.settings.test", **urls}
         command = [sys.executable, "-c", EACH_CHECK]
-        done = subprocess.run(command, cwd=BASE_DIR, env=env, capture_output=True, text=True, timeout=20, check=True)
+        done = subprocess.run(command, cwd=BASE_DIR, env=env, capture_output=True, text=True, timeout=240, check=True)
     assert done.stdout == "[True, True, True]\n"
 
 
@@ -179,7 +179,7 @@ def test_a_silent_sentinel_leaves_time_for_the_next(sentinel: int) -> None:
         url = "sentinel://:only-for-tests@main/0"
         env = {**os.environ, **settings, "BROKER_URL": url, "RESULT_URL": url}
         command = [sys.executable, "-c", SECOND_CHECK]
-        done = subprocess.run(command, cwd=BASE_DIR, env=env, capture_output=True, text=True, timeout=40, check=True)
+        done = subprocess.run(command, cwd=BASE_DIR, env=env, capture_output=True, text=True, timeout=240, check=True)
     assert all(float(seconds) < PATIENCE for seconds in done.stdout.splitlines()), done.stdout
 
 
@@ -196,7 +196,7 @@ def settled(web: Web) -> tuple[int, str]:
         answers.append(web.get("/readyz"))
         return "timeout" not in answers[-1][1]
 
-    until(asked, "an answer of all components", 20)
+    until(asked, "an answer of all components")
     return answers[-1]
 
 
@@ -212,7 +212,7 @@ def test_the_probe_says_which_service_is_gone(tmp_path: Path, redis_server: str,
         assert found == {"database": "ok", "broker": "ok", "results": "ok"} | {dead: "failed"}
         assert {line["component"] for line in web.lines() if line["event"] == "not_ready"} == {dead}
         # kombu itself would sleep for two seconds and try again.
-        until(lambda: json.loads(web.get("/readyz")[1])["components"][dead]["ms"] < 1000, "a quick refusal", 10)
+        until(lambda: json.loads(web.get("/readyz")[1])["components"][dead]["ms"] < 1000, "a quick refusal")
 
 
 def test_a_fresh_process_is_ready_at_once(tmp_path: Path, redis_server: str) -> None:

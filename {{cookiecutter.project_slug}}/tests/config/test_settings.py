@@ -25,7 +25,7 @@ def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
     """Run manage.py with these variables only."""
     command = [sys.executable, "manage.py", *arguments]
     env = {"PATH": os.environ["PATH"], **variables}
-    return subprocess.run(command, cwd=BASE_DIR, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=BASE_DIR, env=env, capture_output=True, text=True, timeout=240, check=False)
 
 
 def test_deployment_checks_have_nothing_to_say() -> None:

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from config.env import BASE_DIR
-from tests.conftest import free_port
+from tests.conftest import free_port, start
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Web:
 
     def _ask(self, request: urllib.request.Request) -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(request, timeout=10) as response:
+            with urllib.request.urlopen(request, timeout=60) as response:
                 return response.status, response.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -60,7 +59,7 @@ class Web:
         """End it as systemd does; the seconds it took."""
         began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(timeout=40)
+        self.process.wait(timeout=240)
         return time.monotonic() - began
 
 
@@ -80,7 +79,7 @@ def running_web(folder: Path, **variables: str) -> Iterator[Web]:
     }
     command = [sys.executable, "-m", "gunicorn", "config.wsgi", "-c", "config/gunicorn.conf.py"]
     with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=BASE_DIR, env=env, stdout=output, stderr=output)
+        process = start(command, env, stdout=output, stderr=output)
     try:
         _wait_until_it_listens(process, port, log)
         yield Web(port, process, log)
@@ -91,7 +90,7 @@ def running_web(folder: Path, **variables: str) -> Iterator[Web]:
 
 
 def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline and process.poll() is None:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5).close()

@@ -16,9 +16,11 @@ __all__ = ["ask", "chord", "group"]  # for expressions
 
 
 @app.task(name="shop.tasks.batch.double", ignore_result=False)
-def double(number: int, seconds: float = 0) -> int:
-    """Twice the number, after so long."""
-    time.sleep(seconds)
+def double(number: int, folder: str = "") -> int:
+    """Twice the number; with a `folder`, once the test says go."""
+    from tests.delivery.work import hold_at
+
+    hold_at("here", "here", folder)
     return 2 * number
 
 

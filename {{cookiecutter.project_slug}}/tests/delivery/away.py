@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ import redis
 from django.db import DatabaseError, connection
 
 from config.celery import app
-from tests.conftest import free_port, until
+from tests.conftest import free_port, start, steady, until
 from workers.brokers.redis.results import Backend
 from workers.delivery.results.drain import drain_once
 from workers.local.redis_server import find_server
@@ -38,9 +37,11 @@ class Store:
     def start(self) -> None:
         """Start it, empty."""
         options = ("--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder))
-        self.process = subprocess.Popen([find_server(), *options], stdout=subprocess.DEVNULL)
+        self.process = start(
+            [find_server(), *options], os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         with self.client() as client:
-            until(lambda: _answers(client), "the start of the Redis of results", 10)
+            until(lambda: _answers(client), "the start of the Redis of results")
 
     def stop(self) -> None:
         """Stop it; connections are refused from now on."""
@@ -77,10 +78,11 @@ class Store:
         file.write_text(
             f"port {port}\nbind 127.0.0.1\ndir {self.folder}\nsentinel monitor main 127.0.0.1 {self.port} 1\n"
         )
-        process = subprocess.Popen([find_server(), file, "--sentinel"], stdout=subprocess.DEVNULL)
+        command: list[str | Path] = [find_server(), file, "--sentinel"]
+        process = start(command, os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             with redis.Redis(port=port, socket_timeout=1) as sentinel:
-                until(lambda: _answers(sentinel), "the Sentinel's start", 10)
+                until(lambda: _answers(sentinel), "the Sentinel's start")
             yield port
         finally:
             process.kill()
@@ -117,15 +119,15 @@ def another(store: Store) -> Backend:
 @contextmanager
 def at_most(seconds: float) -> Iterator[None]:
     """Fail the test where the block takes longer."""
-    began = time.monotonic()
+    began = steady()
     yield
-    took = time.monotonic() - began
+    took = steady() - began
     assert took <= seconds, f"it took {took:.2f} s"
 
 
 def until_back(store: Backend) -> None:
     """Wait until the breaker lets a command through."""
-    until(lambda: _answers(store.client), "the end of the outage", 15)
+    until(lambda: _answers(store.client), "the end of the outage")
 
 
 def _answers(client: Any) -> bool:

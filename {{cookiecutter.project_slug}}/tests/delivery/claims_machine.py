@@ -146,6 +146,6 @@ def run(machine: type[Claims], url: str, monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr("workers.delivery.idempotency.redis._client", lambda _pid: client)
         InRedis.client = client
         checks: Any = [HealthCheck.too_slow]
-        how = settings(max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=checks)
+        how = settings(max_examples=60, stateful_step_count=25, suppress_health_check=checks)
         run_state_machine_as_test(machine, settings=how)
         client.flushdb()

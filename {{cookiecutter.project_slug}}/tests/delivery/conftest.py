@@ -1,6 +1,7 @@
 """Grounds for what is delivered: the application of this project on a real Redis."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -24,17 +25,10 @@ def broker(redis_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator["Redi
 
 
 @pytest.fixture
-def on_sqlite(redis_server: str, sqlite_database: str, tmp_path: Path) -> Iterator[Ground]:
-    """An empty ground for workers as on a developer's machine."""
-    with ground(tmp_path, redis_server, sqlite_database) as made:
-        yield made
-
-
-@pytest.fixture
-def on_postgresql(redis_server: str, postgresql_database: str, tmp_path: Path) -> Iterator[Ground]:
-    """An empty ground for workers as in production."""
-    with ground(tmp_path, redis_server, postgresql_database) as made:
-        yield made
+def ground_on(redis_server: str, tmp_path: Path) -> Iterator[Callable[[str], Ground]]:
+    """Make an empty ground on a database."""
+    with ExitStack() as stack:
+        yield lambda database: stack.enter_context(ground(tmp_path, redis_server, database))
 
 
 @pytest.fixture

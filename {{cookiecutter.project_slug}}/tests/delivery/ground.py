@@ -2,20 +2,19 @@
 
 import json
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import redis
 
 from config.env import BASE_DIR
-from tests.conftest import environment_on, until
+from tests.conftest import environment_on, start
+from tests.databases import sql
 from tests.delivery.worker import Worker
 
 #: The project's application with the tasks of these tests.
@@ -44,25 +43,36 @@ class Ground:
         """Start so many workers side by side, and wait until they are ready."""
         made = [self._started(group, pool, slots, variables) for _ in range(number)]
         for worker in made:
-            until(
-                lambda: not worker.runs or "ready." in worker.log.read_text(encoding="utf-8"), "the worker's start", 60
-            )
-            assert worker.runs, worker.log.read_text(encoding="utf-8")
+            worker.until_ready()
         return made
 
     def _started(self, group: str, pool: str, slots: int, variables: dict[str, str]) -> Worker:
         number = len(self.workers)
         log = self.folder / f"worker-{number}.log"
-        options = ["-n", f"{group}@w{number}", "-Q", group, "-P", pool, "-c", str(slots), "-l", "INFO"]
+        kind = ["prefork", "--pool-start-method", pool] if pool == "spawn" else [pool]
+        options = ["-n", f"{group}@w{number}", "-Q", group, "-P", *kind, "-c", str(slots), "-l", "INFO"]
         quick = ["-O", "fair", "--without-mingle", "--without-gossip"]
         command = [sys.executable, "-m", "celery", "--quiet", "-A", APP, "worker", *options, *quick]
         with log.open("wb") as output:
             env = {**self.env, **variables}
-            process = subprocess.Popen(command, cwd=BASE_DIR, env=env, stdout=subprocess.DEVNULL, stderr=output)
+            process = start(command, env, stdout=subprocess.DEVNULL, stderr=output)
         self.workers.append(Worker(process, log))
         return self.workers[-1]
 
-    def run(self, *arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+    @contextmanager
+    def relays(self, number: int = 1) -> Iterator[list[subprocess.Popen[bytes]]]:
+        """So many `workers relay`, until the end of the block."""
+        command = [sys.executable, "-m", "workers", "relay"]
+        with (self.folder / "relay.log").open("ab") as log:
+            started = [start(command, self.env, stdout=log, stderr=log) for _ in range(number)]
+            try:
+                yield started
+            finally:
+                for process in started:
+                    process.kill()
+                    process.wait()
+
+    def run(self, *arguments: str, seconds: float = 240) -> subprocess.CompletedProcess[str]:
         """Run this Python on this ground, to the end."""
         command = [sys.executable, *arguments]
         return subprocess.run(
@@ -78,13 +88,7 @@ class Ground:
 
     def sql(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Ask the database, beside all workers."""
-        url = self.env["DATABASE_URL"]
-        if url.startswith("sqlite"):
-            with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=20, isolation_level=None)) as file:
-                return file.execute(statement.replace("%s", "?"), parameters).fetchall()
-        with psycopg.connect(url.replace("postgres://", "postgresql://"), autocommit=True) as connection:
-            cursor = connection.execute(statement.encode(), parameters)
-            return cursor.fetchall() if cursor.description else []
+        return sql(self.env["DATABASE_URL"], statement, *parameters)
 
     def ledger(self, name: str) -> list[int]:
         """The items that tasks noted under this name, in order, with all repetitions."""

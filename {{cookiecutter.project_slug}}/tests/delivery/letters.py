@@ -26,7 +26,9 @@ def connect_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     changes: Any = app.conf.changes
     monkeypatch.setitem(changes, "broker_url", url)
     monkeypatch.setitem(changes, "broker_transport_options", deriving.transport_options(topology(), url))
-    # Nothing of the broker before may be left: what a test opens goes with it.
+    # Nothing of the broker before may be left: what a test opens goes with it, and what was opened before is closed below.
+    ours: Any = app
+    ours._pool = ours.amqp._producer_pool = None
     monkeypatch.setattr(app, "_pool", None)
     monkeypatch.setattr(app.amqp, "_producer_pool", None)
     monkeypatch.setattr(outlet, "_outlet", outlet._Outlet())

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 #: Threads of this process; the test starts several.
-THREADS = 25
+THREADS = 50
 
 
 def main(store_name: str, key: str) -> None:

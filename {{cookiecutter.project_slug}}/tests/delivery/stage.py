@@ -1,7 +1,6 @@
 """Real workers of one group on an empty broker, and what became of the messages that a test sent."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,8 +12,7 @@ from uuid import uuid4
 import redis
 from celery import Celery
 
-from config.env import BASE_DIR
-from tests.conftest import environment_on, until
+from tests.conftest import environment_on, start, until
 from tests.delivery.worker import Worker
 from workers.brokers import redis as transports
 from workers.derive.broker import transport_options
@@ -50,16 +48,11 @@ class Stage:
         command = worker_command(self.group, topology().groups[self.group].model_copy(update=limits))
         log = self.folder / f"worker-{len(self.workers)}.log"
         with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "celery", *command, "-I", "tests.delivery.probes"],
-                cwd=BASE_DIR,
-                env=self.env,
-                stdout=output,
-                stderr=output,
-            )
+            celery = [sys.executable, "-m", "celery", *command, "-I", "tests.delivery.probes"]
+            process = start(celery, self.env, stdout=output, stderr=output)
         worker = Worker(process, log)
         self.workers.append(worker)
-        until(lambda: "ready." in log.read_text(encoding="utf-8"), f"the worker's start ({log})", 60)
+        worker.until_ready()
         return worker
 
     def send(self, task: str, *args: Any, **options: Any) -> str:
@@ -76,7 +69,7 @@ class Stage:
         """A key as it is called in Redis."""
         return f"{topology().project}:{name}"
 
-    def noted(self, line: str, seconds: float = 40) -> None:
+    def noted(self, line: str, seconds: float = 90) -> None:
         """Wait until a task has noted this line."""
         until(lambda: line in self.ledger, f"{line!r} in the ledger", seconds)
 
@@ -103,7 +96,7 @@ class Stage:
         raw = [json.loads(each) for each in self.broker.lrange(self.key(f"{self.group}.dead"), 0, -1)]
         return [{**json.loads(each["headers"]["dead_letter"]), **each} for each in raw]
 
-    def letter(self, task_id: str, seconds: float = 40) -> dict[str, Any]:
+    def letter(self, task_id: str, seconds: float = 90) -> dict[str, Any]:
         """The one dead letter of a task, once it is there."""
         until(lambda: self._letters_of(task_id), f"a dead letter of {task_id}", seconds)
         [found] = self._letters_of(task_id)
@@ -124,7 +117,7 @@ class Stage:
         refused: int = told["cmdstat_lpush"]["rejected_calls"]
         return refused
 
-    def settled(self, seconds: float = 20) -> None:
+    def settled(self, seconds: float = 90) -> None:
         """Wait until nothing waits and nothing is held."""
         until(lambda: not self.waiting() and not self.unacknowledged(), "the queue's emptiness", seconds)
 

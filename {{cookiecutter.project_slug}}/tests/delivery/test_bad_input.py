@@ -206,7 +206,7 @@ def _consumer(app: Any, connection: Connection) -> Any:
     return consumer
 
 
-@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lies=st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=10), JSON, max_size=4), body=st.just(BODY) | JSON)
 @example(lies={"eta": "0001-01-01T00:00:00+14:00"}, body=BODY)
 @example(lies={"expires": "9999-12-31T23:59:59-14:00"}, body=BODY)
@@ -228,7 +228,7 @@ def test_no_headers_and_no_body_end_the_worker(handler: Any, lies: dict[str, Any
     handler(message)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(found=st.binary(max_size=50) | JSON | st.dictionaries(st.sampled_from(["headers", "properties", "body"]), JSON))
 def test_whatever_is_in_a_queue_of_redis_is_a_message(found: Any) -> None:
     """It was taken off the queue to be looked at: an error here would leave it nowhere."""

@@ -45,7 +45,6 @@ def states(ground: Ground) -> list[str]:
     return [state for (state,) in ground.sql("SELECT state FROM delivery_checkpoint")]
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     ("on", "pool", "number"),
     [
@@ -61,38 +60,36 @@ def test_a_worker_that_stops_hands_its_task_over(on: Ground, pool: str, number: 
     """It does not wait for the task's end; another worker goes on, and each item is noted once."""
     workers = dict(zip(("batch@w0", "batch@w1"), on.several(2, pool=pool), strict=True))
     on.send(WALK, name="walk", items=ITEMS, pause=0.2, folder=str(tmp_path))
-    until(lambda: walked(on, "walk") > 5, "the first steps", 60)
+    until(lambda: walked(on, "walk") > 5, "the first steps")
     [(name,)] = on.sql("SELECT DISTINCT run FROM ledger")
     workers[name].stop(number, 60)
     assert walked(on, "walk") < ITEMS - 5
     (tmp_path / "go").touch()
-    until(lambda: walked(on, "walk") == ITEMS, "the end of the walk", 90)
+    until(lambda: walked(on, "walk") == ITEMS, "the end of the walk")
     assert on.ledger("walk") == list(range(ITEMS))
     assert {run for (run,) in on.sql("SELECT DISTINCT run FROM ledger")} == set(workers)
     until(lambda: states(on) == [], "the end of its checkpoint")
 
 
-@pytest.mark.timeout(240)
 @POSTGRESQL
 def test_a_task_that_is_told_nothing_goes_on_after_a_crash(on: Ground) -> None:
     """Its process is killed, again and again: a checkpoint in each item's transaction loses and repeats none."""
     worker = on.worker(slots=1)
     on.send(WALK, name="walk", items=30, pause=0.1)
     for seen in (3, 12):
-        until(partial(_has_walked, on, seen), "some steps", 60)
+        until(partial(_has_walked, on, seen), "some steps")
         (child,) = _children(worker)
         os.kill(child, signal.SIGKILL)
-    until(lambda: walked(on, "walk") == 30, "the end of the walk", 90)
+    until(lambda: walked(on, "walk") == 30, "the end of the walk")
     assert on.ledger("walk") == list(range(30))
 
 
-@pytest.mark.timeout(240)
 @POSTGRESQL
 def test_out_of_time_a_task_goes_on_in_a_run_of_its_own(on: Ground) -> None:
     """The soft limit is 2 s, the walk takes 5: three runs, and at most the item under way comes twice."""
     on.worker(slots=1)
     on.send(STROLL, name="stroll", items=25, pause=0.2)
-    until(lambda: set(on.ledger("stroll")) == set(range(25)), "the end of the walk", 60)
+    until(lambda: set(on.ledger("stroll")) == set(range(25)), "the end of the walk")
     until(lambda: states(on) == [], "the end of its checkpoint")
     assert len(on.ledger("stroll")) <= 25 + 3
 

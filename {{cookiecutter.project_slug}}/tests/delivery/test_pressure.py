@@ -19,7 +19,7 @@ from kombu.transport import pyamqp
 from redis import Redis
 
 from config.celery import app
-from tests.conftest import free_port, until
+from tests.conftest import free_port, steady, until
 from tests.delivery.outboxes import keep, sent
 from workers.brokers.rabbitmq import transport
 from workers.brokers.refusals import BrokerBlockedError, QueueFullError
@@ -134,15 +134,15 @@ def test_the_thread_begins_with_the_first_question_and_rests_when_nobody_asks(mo
     monkeypatch.setattr(watch, "EVERY", 0.01)
     found = Found(**{DEFAULT: 500})
     seen = watching(found)
-    until(lambda: seen.state(DEFAULT), "the first look", 10)
+    until(lambda: seen.state(DEFAULT), "the first look")
     monkeypatch.setattr(watch, "IDLE", 0)
-    until(lambda: found.closed, "the thread's end", 10)
+    until(lambda: found.closed, "the thread's end")
     monkeypatch.setattr(watch, "IDLE", 60)
-    until(lambda: seen._thread is None, "its leave", 10)
+    until(lambda: seen._thread is None, "its leave")
     seen.state(DEFAULT)
     assert "queues" in [thread.name for thread in threads()]
     monkeypatch.setattr(watch, "IDLE", 0)
-    until(lambda: found.closed == 2, "its end", 10)
+    until(lambda: found.closed == 2, "its end")
 
 
 def test_a_forked_child_has_a_watch_of_its_own() -> None:
@@ -239,10 +239,10 @@ def test_a_memory_that_is_full_is_an_error_at_once(broker: Redis, monkeypatch: p
     monkeypatch.setattr(keep, "durable", False)
     broker.config_set("maxmemory", 1)
     try:
-        began = time.monotonic()
+        began = steady()
         with pytest.raises(BrokerBlockedError, match="Redis takes no messages: its memory is full"):
             keep.delay()
-        assert time.monotonic() - began < 2
+        assert steady() - began < 2
         monkeypatch.setattr(keep, "durable", True)
         keep.delay()
         assert OutboxMessage.objects.count() == 1

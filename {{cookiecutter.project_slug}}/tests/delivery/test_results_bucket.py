@@ -1,6 +1,5 @@
 """The other store of results: an S3-compatible bucket, here moto's server."""
 
-import time
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -128,9 +127,8 @@ def test_a_silent_bucket_holds_up_nobody(results: Store, stored: Backend) -> Non
         port = silent.getsockname()[1]
         stored.keeper._open = lambda: open_journal(f"s3://b?endpoint=http://127.0.0.1:{port}&region=x", "p", None)
         results.stop()
-        began = time.monotonic()
-        stored.store_result("task", 1, states.SUCCESS)
-        assert time.monotonic() - began <= 3
+        with at_most(3):
+            stored.store_result("task", 1, states.SUCCESS)
         with at_most(0.2):
             stored.store_result("task", 1, states.SUCCESS)
 
@@ -141,5 +139,5 @@ def test_boto_is_imported_only_where_a_bucket_is_named() -> None:
     import sys
 
     code = "import django, sys; django.setup(); import workers.delivery.results.drain; print('boto3' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=240)
     assert done.stdout.split() == ["False"]

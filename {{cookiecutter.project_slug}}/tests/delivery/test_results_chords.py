@@ -56,7 +56,7 @@ def _drained(backend: Backend) -> None:
     from tests.conftest import until
 
     until_back(backend)
-    until(lambda: (drain_once(), not KeptResult.objects.exists())[1], "the drain of all parts", 30)
+    until(lambda: (drain_once(), not KeptResult.objects.exists())[1], "the drain of all parts")
 
 
 SENT = [("add_up", [0, 1, 2])]

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.conftest import until
+
 
 @dataclass
 class Worker:
@@ -23,6 +25,11 @@ class Worker:
         lines = (json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines() if line[:1] == "{")
         return [line for line in lines if line["event"] == name]
 
+    def until_ready(self) -> None:
+        """Wait until it takes tasks."""
+        until(lambda: not self.runs or "ready." in self.log.read_text(encoding="utf-8"), "the worker's start")
+        assert self.runs, self.log.read_text(encoding="utf-8")
+
     @property
     def runs(self) -> bool:
         """Whether its process is there."""
@@ -32,7 +39,7 @@ class Worker:
         """Send a signal to the main process, as a unit does."""
         self.process.send_signal(number)
 
-    def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = 30) -> float:
+    def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = 90) -> float:
         """End it; the seconds that took."""
         began = time.monotonic()
         self.tell(number)
@@ -49,7 +56,7 @@ class Worker:
         listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii")
         return [int(pid) for pid in listed.split()]
 
-    def left(self, seconds: float = 40) -> int:
+    def left(self, seconds: float = 90) -> int:
         """Its exit code, once it has left."""
         return self.process.wait(timeout=seconds)
 

@@ -106,7 +106,7 @@ def test_figures_leave_out_what_was_not_measured() -> None:
 
 def test_a_listener_hears_from_the_first_event_on(redis_server: str) -> None:
     """It is entered only when events come through: those before would be lost."""
-    app = Celery("events", broker=f"{redis_server}/4")
+    app = Celery("events", broker=f"{redis_server}/4", set_as_current=False)
     with Listener(app) as listener, app.events.default_dispatcher() as dispatcher:
         dispatcher.send("task-sent", uuid="a", **NAME)
         dispatcher.send("task-succeeded", uuid="a", runtime=1.0)

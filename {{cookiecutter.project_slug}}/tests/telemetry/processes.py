@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from config.env import BASE_DIR
-from tests.conftest import until
+from tests.conftest import start, until
 
 POOLS = ("prefork", "spawn", "threads", "gevent")
 
@@ -37,7 +37,7 @@ class Worker:
         """End it warmly; the seconds it took."""
         began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(timeout=40)
+        self.process.wait(timeout=240)
         return time.monotonic() - began
 
 
@@ -60,7 +60,7 @@ def running_worker(pool: str, folder: Path, env: dict[str, str]) -> Iterator[Wor
     ]
     command = [sys.executable, "-m", "celery", "--quiet", "-A", app, "worker", *options]
     with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=BASE_DIR, env=env, stdout=subprocess.DEVNULL, stderr=output)
+        process = start(command, env, stdout=subprocess.DEVNULL, stderr=output)
     try:
         until(lambda: process.poll() is not None or "ready." in log.read_text(encoding="utf-8"), "the worker's start")
         assert process.poll() is None, log.read_text(encoding="utf-8")
@@ -74,6 +74,6 @@ def running_worker(pool: str, folder: Path, env: dict[str, str]) -> Iterator[Wor
 def publish(env: dict[str, str], *outcomes: str) -> list[dict[str, Any]]:
     """Send tasks from a process of its own; the lines it logged."""
     command = [sys.executable, "-m", "tests.telemetry.publish", *outcomes]
-    done = subprocess.run(command, cwd=BASE_DIR, env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=BASE_DIR, env=env, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stderr.splitlines()]

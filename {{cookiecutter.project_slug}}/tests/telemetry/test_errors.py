@@ -27,5 +27,5 @@ def test_each_process_reports_through_a_connection_of_its_own() -> None:
     """A forked child that wrote into its parent's open connection would garble both; what is logged twice is sent once."""
     with running_collector() as collector:
         env = environment_on("redis://127.0.0.1:1", SENTRY_DSN=collector.variables["SENTRY_DSN"])
-        subprocess.run([sys.executable, "-c", CHILD], cwd=BASE_DIR, env=env, timeout=60, check=True)
+        subprocess.run([sys.executable, "-c", CHILD], cwd=BASE_DIR, env=env, timeout=240, check=True)
     assert [event["message"] for event in collector.events] == ["from the main process", "from the child"]

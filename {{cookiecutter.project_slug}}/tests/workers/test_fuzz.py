@@ -1,5 +1,6 @@
 """Whatever a file holds, loading ends in a topology or in problems that name a place."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,10 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("fuzz")
 
 
+#: CI looks closely; whoever changes something else need not wait for that.
 _MANY = settings(
-    max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=1500 if os.environ.get("CI") else 300,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 
@@ -97,7 +100,7 @@ def test_broken_text_ends_in_problems(directory: Path, text: str) -> None:
     _ends_well(directory, text.encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(raw=st.binary(max_size=200))
 def test_any_bytes_end_in_problems(directory: Path, raw: bytes) -> None:
     """A picture, an archive, a log in the file's place."""
