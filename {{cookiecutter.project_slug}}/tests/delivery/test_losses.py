@@ -213,6 +213,7 @@ def _begun(place: Stage, seconds: float) -> str:
 def _is_given_back(place: Stage, task_id: str) -> None:
     """As a message that came back, not as one whose process died."""
     [headers] = [message["headers"] for message in place.waiting()]
-    assert (headers["id"], headers["deliveries"], headers.get("losses")) == (task_id, 1, None)
+    assert (headers["id"], headers.get("losses")) == (task_id, None)
+    assert headers["deliveries"] in (1, 2)  # 2: the worker that leaves took it once more, and put it back
     assert place.unacknowledged() == 0
     assert f"done {task_id}" not in place.ledger

@@ -13,7 +13,8 @@ from tests.workers.sample import SOUND
 from workers.topology import Problem, Topology, TopologyError, load
 from workers.topology.problems import CODES
 
-pytestmark = pytest.mark.timeout(600)  # thousands of files; under coverage on a busy machine they take minutes
+# Thousands of files: minutes on a busy machine, and twice as many if each line that they run were noted.
+pytestmark = [pytest.mark.timeout(600), pytest.mark.no_cover]
 
 _PLAIN = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30) | st.sampled_from(["auto", "solo"])

@@ -5,6 +5,9 @@ message to a dead socket; one that is killed after BRPOP's answer has noted noth
 Here the server moves what comes into a list of the consumer's own, its hand (BLMOVE), from where a script takes it,
 and notes it, at once. The hand of a consumer that is gone is emptied into the queue by the others. An answer that is
 lost with its connection is asked for again, under the same tags.
+
+It costs no more than BRPOP. Measured with 20 idle consumers, processor time a message: 0.61 ms in all of them together
+(BRPOP and kombu's note: 1.09), 0.37 ms in Redis (0.35); `make bench MEASURES=waking` in the template's checkout.
 """
 
 import os
