@@ -77,9 +77,9 @@ def test_the_command_says_the_same_and_ends_by_severity(rabbitmq_clients: Client
     assert done.returncode == 4, done.stderr
     data = json.loads(done.stdout)
     assert data["severity"] == "critical"
-    rabbitmq, results, _ = data["reports"]
+    rabbitmq, unanswered = data["reports"]  # the one of results and cache
     assert rabbitmq["title"].startswith("BROKER_URL: RabbitMQ 4.")
-    assert results["findings"][0]["subject"] == "127.0.0.1:9"
+    assert unanswered["findings"][0]["subject"] == "127.0.0.1:9"
 
 
 def test_what_waits_is_counted_and_wants_a_worker(rabbitmq_clients: Clients, sound_rabbitmq: RabbitMQ) -> None:
