@@ -13,6 +13,7 @@ import pytest
 from config.env import BASE_DIR
 from tests.conftest import until
 from tests.delivery.ground import Ground
+from workers.topology import topology
 
 CHARGE = "shop.tasks.batch.charge_once"
 POSTGRESQL = pytest.mark.parametrize("on", ["on_postgresql"], indirect=True)
@@ -98,6 +99,7 @@ def test_a_claim_in_redis_is_worth_as_much_while_redis_is_there(on: Ground) -> N
     """Cheaper, and no part of the transaction."""
     on.worker(slots=4)
     ids = on.send("shop.tasks.batch.charge_in_redis", times=20, key="one", seconds=1)
-    until(lambda: not on.broker.llen("corner_shop:batch") and not on.broker.hlen("corner_shop:unacked"), "the end")
+    queue, held = (f"{topology().project}:{name}" for name in ("batch", "unacked"))
+    until(lambda: not on.broker.llen(queue) and not on.broker.hlen(held), "the end")
     assert len(ids) == 20
     assert on.ledger("one") == [1]
