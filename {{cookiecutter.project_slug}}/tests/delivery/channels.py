@@ -38,6 +38,11 @@ def opened(app: Celery) -> Iterator[Any]:
         yield channel
 
 
+def received(app: Celery, channel: Any) -> Any:
+    """A message of the queue `batch`, unacknowledged; None where there is none."""
+    return app.amqp.queues["batch"](channel).get()
+
+
 def publish(app: Celery, body: object) -> None:
     """Send a message to the queue `batch`, from a connection of its own."""
     queue = app.amqp.queues["batch"]

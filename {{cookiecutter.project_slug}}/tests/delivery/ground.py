@@ -1,7 +1,6 @@
 """Real workers on one broker and one database, and what they did."""
 
 import json
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -103,10 +102,7 @@ class Ground:
     def close(self) -> None:
         """End what still runs, and leave no message to the workers of other tests."""
         for worker in self.workers:
-            if worker.runs:
-                worker.freeze(signal.SIGCONT)
-                worker.process.kill()
-            worker.process.wait()
+            worker.kill()
         self.broker.flushall()
         self.broker.close()
 

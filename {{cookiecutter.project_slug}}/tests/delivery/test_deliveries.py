@@ -1,34 +1,29 @@
 """On Redis a message counts how often it came back, whichever way, as RabbitMQ counts in `x-delivery-count`."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from celery import Celery
 
 from tests.delivery.channels import app as app  # noqa: PLC0414 - a fixture
-from tests.delivery.channels import opened, publish
-
-
-def _received(app: Celery, channel: Any) -> Any:
-    return app.amqp.queues["batch"](channel).get()
+from tests.delivery.channels import opened, publish, received
 
 
 def _rejected(app: Celery) -> None:
     with opened(app) as channel:
-        _received(app, channel).reject(requeue=True)
+        received(app, channel).reject(requeue=True)
 
 
 def _left(app: Celery) -> None:
     """By a worker that stops."""
     with opened(app) as channel:
-        assert _received(app, channel)
+        assert received(app, channel)
 
 
 def _forgotten(app: Celery) -> None:
     """By a worker that died: the visibility timeout passes."""
     with opened(app) as channel:
-        message = _received(app, channel)
+        message = received(app, channel)
         channel.client.zadd("unacked_index", {message.delivery_tag: 1})
         channel.qos.restore_visible(interval=1)
 
@@ -40,7 +35,7 @@ def test_each_return_is_counted(app: Celery, come_back: Callable[[Celery], None]
     for _ in range(3):
         come_back(app)
     with opened(app) as channel:
-        message = _received(app, channel)
+        message = received(app, channel)
         assert (message.headers["deliveries"], message.headers["a"], message.payload) == (3, 1, {})
         message.ack()
         assert channel.client.hlen("unacked") == 0
@@ -54,6 +49,6 @@ def test_a_redis_that_lost_its_data_still_takes_messages(app: Celery) -> None:
         producer.publish({"n": 1}, exchange=queue.exchange, routing_key="batch", declare=[queue])
         channel.client.flushdb()
         producer.publish({"n": 2}, exchange=queue.exchange, routing_key="batch", declare=[queue])
-        message = _received(app, channel)
+        message = received(app, channel)
         assert message.payload == {"n": 2}
         message.ack()

@@ -1,7 +1,6 @@
 """Broker and results find their primary through a real Sentinel, with a password; what is wrong is named."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from celery import Celery
 from redis.exceptions import ConnectionError  # noqa: A004 - the client's own, not Python's
 
 from tests.conftest import free_port
+from tests.delivery.channels import opened, publish, received
 from tests.workers.sample import SOUND, loaded
 from workers.brokers import redis
 from workers.brokers.redis import transport
@@ -39,28 +39,9 @@ def app(tmp_path: Path, sentinel: int) -> Celery:
     return app
 
 
-@contextmanager
-def opened(app: Celery) -> Iterator[Any]:
-    """A channel of a connection of its own."""
-    with app.connection_for_read() as connection, connection.channel() as channel:
-        yield channel
-
-
-def received(app: Celery, channel: Any) -> Any:
-    """A message of the queue `batch`, unacknowledged."""
-    return app.amqp.queues["batch"](channel).get()
-
-
-def publish(app: Celery) -> None:
-    """Send a message to the queue `batch`."""
-    queue = app.amqp.queues["batch"]
-    with app.connection_for_write() as sending:
-        sending.Producer().publish({"n": 1}, exchange=queue.exchange, routing_key="batch", declare=[queue])
-
-
 def test_a_message_goes_through_the_primary(app: Celery) -> None:
     """Sent and received by connections of their own, and gone when it is acknowledged."""
-    publish(app)
+    publish(app, {"n": 1})
     with opened(app) as channel:
         message = received(app, channel)
         assert message.payload == {"n": 1}
@@ -72,7 +53,7 @@ def test_a_message_goes_through_the_primary(app: Celery) -> None:
 
 def test_what_was_held_is_given_back_by_the_next_connection(app: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that lost its primary for longer than it waits would otherwise leave it to the visibility timeout."""
-    publish(app)
+    publish(app, {"n": 1})
     with opened(app) as channel, monkeypatch.context() as broken:
         assert received(app, channel)
         broken.setattr(channel, "back", _refuse)
@@ -87,7 +68,7 @@ def test_what_was_held_is_given_back_by_the_next_connection(app: Celery, monkeyp
 
 def test_a_note_that_fails_loses_no_message(app: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message is off its queue by then, and kombu's own transport would drop it."""
-    publish(app)
+    publish(app, {"n": 1})
     with opened(app) as channel:
         with monkeypatch.context() as broken:
             broken.setattr(channel, "note", _refuse)
@@ -100,25 +81,25 @@ def test_a_note_that_fails_loses_no_message(app: Celery, monkeypatch: pytest.Mon
 
 def test_a_message_that_no_replica_has_is_not_sent(app: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would be lost with its primary; and the next try must not find it there, or the task would run twice."""
-    publish(app)
+    publish(app, {"n": 1})
     with opened(app) as channel:
         received(app, channel).ack()
         monkeypatch.setattr(transport, "demands_replicas", lambda _: True)
         monkeypatch.setattr(transport, "CONFIRM_WITHIN", 50)
         with pytest.raises(ConnectionError, match="no replica of 'main' confirmed the message in time"):
-            publish(app)
+            publish(app, {"n": 1})
         assert received(app, channel) is None
 
 
 def test_an_acknowledgement_that_fails_is_made_up_for(app: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its place is free at once: a worker with all places taken by such would receive nothing any more."""
-    publish(app)
-    publish(app)
+    publish(app, {"n": 1})
+    publish(app, {"n": 1})
     with opened(app) as channel:
         channel.basic_qos(0, 1, False)  # noqa: FBT003 - AMQP's signature
         first = received(app, channel)
         with monkeypatch.context() as broken:
-            broken.setattr(transport.QoS, "forget", _refuse)
+            broken.setattr(transport.QoS, "_remove_from_indices", _refuse)
             with pytest.raises(ConnectionError):
                 first.ack()
         assert channel.qos.can_consume()

@@ -63,11 +63,14 @@ def _held(client: "Redis", key: str) -> tuple[Counter[str], Counter[str]]:
 
 def _handed(client: "Redis", prefix: str) -> Counter[str]:
     """By queue: what the server has handed to a worker that has not noted it yet; it may be gone."""
-    handed: Counter[str] = Counter()
     hands: Any = client.zrange(f"{prefix}{HANDS}", 0, -1)
-    for hand in hands:
-        queue = hand.decode().removeprefix(prefix).partition(HAND)[0]
-        handed[queue] += client.llen(hand)
+    with client.pipeline(transaction=False) as pipe:
+        for hand in hands:
+            pipe.llen(hand)
+        lengths = pipe.execute()
+    handed: Counter[str] = Counter()
+    for hand, length in zip(hands, lengths, strict=True):
+        handed[hand.decode().removeprefix(prefix).partition(HAND)[0]] += length
     return handed
 
 

@@ -24,16 +24,14 @@ class Held(redis.QoS):
         """Note that a message is held which was taken in another way."""
         super().append(message, delivery_tag)
 
-    def ack(self, delivery_tag: str) -> None:
-        """Let go of a message."""
-        self.forget(delivery_tag)
-        virtual.QoS.ack(self, delivery_tag)
+    def _remove_from_indices(self, delivery_tag: str, pipe: Any = None) -> Any:
+        """The commands after which it is no longer noted that a message is held.
 
-    def forget(self, delivery_tag: str) -> None:
-        """Note no longer that a message is held. Two commands and no transaction: that is refused by a full memory."""
-        with self.channel.notes.pipeline(transaction=False) as pipe:
-            # In this order: what is left of one that was interrupted is no message to give back.
-            pipe.hdel(self.unacked_key, delivery_tag).zrem(self.unacked_index_key, delivery_tag).execute()
+        Of their own they are no transaction, which a full memory refuses; in this order, because what is left of one
+        that was interrupted is then no message to give back.
+        """
+        pipe = pipe or self.channel.notes.pipeline(transaction=False)
+        return pipe.hdel(self.unacked_key, delivery_tag).zrem(self.unacked_index_key, delivery_tag)
 
     def restore_visible(self, *arguments: Any, **options: Any) -> None:
         """Give back what workers left that died."""

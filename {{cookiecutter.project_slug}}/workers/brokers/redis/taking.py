@@ -142,9 +142,9 @@ class Taking(Tolerant, redis.Channel):
         self._read_answer = self._in_poll = None
         super().close()
 
-    def empty_hands(self, gone: float = GONE) -> None:
+    def empty_hands(self) -> None:
         """Put what consumers that are gone had in their hands back into their queues."""
-        self.notes.eval(EMPTY, 1, self.prefixed(HANDS), gone, HAND)
+        self.notes.eval(EMPTY, 1, self.prefixed(HANDS), GONE, HAND)
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         """Ask for messages; wait for some where there were none. Called by kombu's poller while prefetch allows it."""

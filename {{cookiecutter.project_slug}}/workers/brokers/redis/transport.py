@@ -94,7 +94,7 @@ class QoS(Held):
         _settled.append(delivery_tag)
         while _settled:
             with _kept_if_it_fails(_settled) as tag:
-                self.forget(tag)
+                self._remove_from_indices(tag).execute()
 
     def restore_unacked(self, client: Any = None) -> None:  # noqa: ARG002 - kombu's signature
         """Give back all that is held; what cannot be waits for this process's next connection."""
