@@ -17,7 +17,6 @@ from tests.delivery.checker import History, Verdict, judge, outstanding
 from tests.delivery.faults import Fault
 from tests.delivery.ground import Ground
 from tests.delivery.kinds import BY_NAME, KINDS
-from tests.project.probe import GROUPS
 
 #: Seconds until every kind of task has run once.
 FLOW: Final = 180
@@ -30,7 +29,7 @@ LEAST, LEAST_SHORT = 65.0, 20.0
 END: Final = 60
 #: Seconds in which all that was accepted must have come to rest; on Redis a lost worker's tasks come back after 45.
 DRAIN: Final = 240.0
-#: Seconds for which nothing is with the broker any more and something is still open: it may be in an outbox, or with a
+#: Seconds for which nothing is with the broker or in the outbox any more and something is still open: it may be with a
 #: worker that waits for its broker. After that it is lost.
 GRACE: Final = 30.0
 #: Seconds between two looks, and between two questions for dead letters, which cost a start of the interpreter.
@@ -168,15 +167,16 @@ def _drain(watch: Watch, say: Say) -> None:
     deadline = time.monotonic() + DRAIN
     quiet = None
     while True:
-        held, still = watch.ground.cluster.held(GROUPS), watch.open()
-        say(f"draining: {held} with the broker, {len(still)} open")
-        if not held and not still:
+        (queued, unsent), still = watch.ground.held(), watch.open()
+        say(f"draining: {queued} with the broker, {unsent} in the outbox, {len(still)} open")
+        if not queued and not still:
             return
-        quiet = None if held else quiet or time.monotonic()
+        quiet = None if queued or unsent else quiet or time.monotonic()
         if quiet and time.monotonic() - quiet > GRACE:
             return
         if time.monotonic() > deadline:
-            raise TimeoutError(f"after {DRAIN:.0f} s the broker holds {held} tasks, and {len(still)} are not done")
+            where = f"{queued} are with the broker, {unsent} in the outbox"
+            raise TimeoutError(f"after {DRAIN:.0f} s {len(still)} tasks are not done: {where}")
         if quiet:
             watch.ask_for_dead()
         time.sleep(POLL)

@@ -82,6 +82,11 @@ class Ground(Standing):
         """The ids of the orders that were committed, and begin with `token`."""
         return set(self.database.query(f"SELECT id FROM orders WHERE id LIKE '{token}-%'").splitlines())  # noqa: S608 - ours
 
+    def held(self) -> tuple[int, int]:
+        """How many tasks wait with the broker, and how many in the outbox."""
+        waiting = self.database.query("SELECT count(*) FROM delivery_outboxmessage")
+        return self.cluster.held(GROUPS), int(waiting)
+
     def wait_well(self) -> None:
         """Until everything that a fault may have hit is as it was: brokers, workers, database."""
         self.cluster.wait_healthy(120)

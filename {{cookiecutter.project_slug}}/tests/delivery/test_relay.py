@@ -168,6 +168,32 @@ def test_what_is_unclear_is_sent_again(rows: Rows, monkeypatch: pytest.MonkeyPat
     assert OutboxMessage.objects.get().claim == ""
 
 
+@pytest.mark.parametrize("url", ["amqps://rabbit.test", "rediss://redis.test"])
+def test_a_connection_that_broke_unused_holds_up_nothing(url: str, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its node died while nobody sent: what was taken for it is due again at once, not when the lease is over."""
+    rows(2)
+    broken = BrokenConnection()
+    monkeypatch.setattr(batch, "is_rabbitmq", lambda _: url.startswith("amqps"))
+    monkeypatch.setattr(Relay, "_connected", lambda _: broken)
+    with pytest.raises(ConnectionResetError):
+        Relay(app, lambda: False).send_once()
+    assert {row.claim for row in OutboxMessage.objects.all()} == {""}
+    until(store.is_any_due, "the next try", seconds=relay.LOST_PAUSE + 2)
+
+
+class BrokenConnection:
+    """What a relay kept, and whose peer is gone."""
+
+    @property
+    def default_channel(self) -> object:
+        """Redis."""
+        raise ConnectionResetError
+
+    def channel(self) -> object:
+        """RabbitMQ."""
+        raise ConnectionResetError
+
+
 def test_what_one_relay_has_no_other_one_takes(rows: Rows) -> None:
     """Until its lease is over."""
     rows(3)

@@ -42,7 +42,7 @@ class Outcome:
 
 
 def send(rows: Rows, connection: Connection, app: Celery, while_blocked: Callable[[], bool]) -> Outcome:
-    """Send the rows' messages in their order.
+    """Send the rows' messages in their order. Nothing that the broker or the way to it raises comes out of here.
 
     `while_blocked` is asked every few seconds whether to wait on for a broker that took messages and then was blocked:
     on any other connection they would be sent twice.
@@ -77,11 +77,11 @@ def _is_a_messages_own(error: Exception | None) -> bool:
 
 
 def _together(rows: Rows, connection: Connection, app: Celery, while_blocked: Callable[[], bool]) -> Outcome:
-    outcome, published = Outcome(), dict[int, int]()
-    channel: Any = connection.channel()
-    confirms = Confirms(channel)
-    producer = app.amqp.Producer(channel, auto_declare=False)
+    outcome, published, confirms = Outcome(), dict[int, int](), None
     try:
+        channel: Any = connection.channel()  # where a connection that broke while nobody used it is found out
+        confirms = Confirms(channel)
+        producer = app.amqp.Producer(channel, auto_declare=False)
         for row in rows:
             if _attempt(row, outcome, producer, app):
                 published[confirms.last] = row.pk
@@ -93,8 +93,9 @@ def _together(rows: Rows, connection: Connection, app: Celery, while_blocked: Ca
         channel.close()
     except REFUSALS as error:
         outcome.lost = error
-    outcome.sent = [published[number] for number in confirms.taken]
-    outcome.kept |= {published[number]: REFUSED for number in confirms.refused}
+    if confirms:
+        outcome.sent = [published[number] for number in confirms.taken]
+        outcome.kept |= {published[number]: REFUSED for number in confirms.refused}
     return outcome
 
 
@@ -104,14 +105,13 @@ def _is_blocked(channel: Any) -> bool:
 
 def _one_by_one(rows: Rows, connection: Connection, app: Celery) -> Outcome:
     outcome = Outcome()
-    producer = app.amqp.Producer(connection.default_channel, auto_declare=False)
-    for row in rows:
-        try:
+    try:
+        producer = app.amqp.Producer(connection.default_channel, auto_declare=False)
+        for row in rows:
             if _attempt(row, outcome, producer, app):
                 outcome.sent.append(row.pk)
-        except REFUSALS as error:
-            outcome.lost = error
-            break
+    except REFUSALS as error:
+        outcome.lost = error
     return outcome
 
 
