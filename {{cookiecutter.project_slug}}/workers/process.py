@@ -6,20 +6,21 @@ from collections.abc import Sequence
 from typing import Final
 
 from workers.topology import Group, topology
+from workers.topology.instances import group_of
 
 #: Set in a worker's main process for its children, whose own command line a spawned child no longer shows.
 GROUP_VARIABLE: Final = "CELERY_WORKER_GROUP"
 
 
 def group_name(argv: Sequence[str] | None = None) -> str | None:
-    """The worker group of this process by its node name (`-n batch@host`), or None: web, beat, a shell.
+    """The worker group of this process by its node name (`-n batch-2@host`), or None: web, beat, a shell.
 
     The node name is the one thing that a unit, `celery multi` and a hand-typed command all set for each worker.
     """
     if inherited := os.environ.get(GROUP_VARIABLE):
         return inherited
     name = _node_name(sys.argv if argv is None else argv)
-    group = name.partition("@")[0] if name else None
+    group = group_of(name) if name else None
     if group and argv is None:
         os.environ[GROUP_VARIABLE] = group
     return group

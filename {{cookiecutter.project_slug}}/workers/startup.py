@@ -10,6 +10,7 @@ from django.utils.module_loading import autodiscover_modules
 from workers.derive.celery_settings import group_settings
 from workers.process import group_name
 from workers.topology import Loaded, Problem, load
+from workers.topology.instances import group_of
 from workers.topology.tasks import check_tasks
 
 
@@ -19,7 +20,7 @@ def prepare_worker(sender: str, instance: Any, conf: Any, **_: object) -> None:
     An unknown or unclaimed task would otherwise be found by the first message that asks for it, at night.
     """
     loaded = load()
-    name = sender.partition("@")[0]
+    name = group_of(sender)
     if name not in loaded.topology.groups:
         known = ", ".join(loaded.topology.groups)
         sys.exit(f"{sender}: workers.yml has no group {name!r}; name the worker after one of: {known} (-n GROUP@%h)")

@@ -11,12 +11,19 @@ from tests.workers.sample import changed, loaded
 from workers.derive.command_line import worker_command, worker_options
 from workers.derive.multi import multi_arguments
 from workers.topology import Topology
+from workers.topology.instances import group_of
+
+CHANGES = {
+    "groups.batch.start_method": "spawn",
+    "groups.batch.max_tasks_per_child": 7,
+    "groups.batch.instances": 2,
+}
 
 
 @pytest.fixture
 def topology(tmp_path: Path) -> Topology:
-    """The sound topology, with children that are recycled and one group that spawns."""
-    return loaded(tmp_path, changed({"groups.batch.start_method": "spawn", "groups.batch.max_tasks_per_child": 7}))
+    """The sound topology, with a group of two workers a host whose children are spawned and recycled."""
+    return loaded(tmp_path, changed(CHANGES))
 
 
 def test_celery_understands_every_option(topology: Topology) -> None:
@@ -47,7 +54,7 @@ def test_multi_gives_each_node_the_options_of_its_group(topology: Topology, tmp_
     parser.parse()
     parsed: Any = MultiParser().parse(parser)
     nodes = {node.name.partition("@")[0]: node for node in parsed}
-    assert set(nodes) == set(topology.groups)
-    for name, group in topology.groups.items():
-        given = [f"{flag}={value}" if value else flag for flag, value in nodes[name].options.items()]
-        assert set(worker_options(name, group)) <= set(given)
+    assert set(nodes) == {"default", "batch-1", "batch-2", "io"}
+    for name, node in nodes.items():
+        given = [f"{flag}={value}" if value else flag for flag, value in node.options.items()]
+        assert set(worker_options(group_of(name), topology.groups[group_of(name)])) <= set(given)

@@ -15,6 +15,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "default.max_length (W28): 127 < hosts 2 x slots 4 x prefetch_multiplier 16 = 128: senders would be refused while workers could take more; raise max_length to 128 or more",
     ),
     (
+        {"groups.default.max_length": 255, "groups.default.instances": 2},
+        "default.max_length (W28): 255 < hosts 2 x instances 2 x slots 4 x prefetch_multiplier 16 = 256: senders would be refused while workers could take more; raise max_length to 256 or more",
+    ),
+    (
         {"groups.default.full_at": 100_001},
         "default.full_at (W29): 100001 > max_length 100000: RabbitMQ would refuse every sender before one of them heeds it; lower full_at to 50000 or leave it out",
     ),
@@ -45,6 +49,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (
         {"groups.batch.max_memory_per_child": 4100},
         "batch.max_memory_per_child (W14): 2 slots x 4100 MiB + 120 MiB for the main process = 8320 > host.memory 8192: the kernel would kill tasks; lower concurrency to 1 or lower max_memory_per_child, or raise host.memory",
+    ),
+    (
+        {"groups.batch.instances": 4},
+        "batch.max_memory_per_child (W14): instances 4 x (2 slots x 1000 MiB + 120 MiB for the main process) = 8480 > host.memory 8192: the kernel would kill tasks; lower concurrency to 1 or lower max_memory_per_child, or raise host.memory",
     ),
     (
         {"groups.default.hosts": 20},

@@ -1,4 +1,4 @@
-"""`workers run GROUP`: becomes the worker of a group; what a unit starts."""
+"""`workers run WORKER`: becomes one of a group's workers; what a unit starts."""
 
 import os
 import sys
@@ -10,25 +10,30 @@ from config.env import environment
 from workers.commands.output import refuse
 from workers.derive.command_line import worker_command
 from workers.topology import Group, Loaded, load
+from workers.topology.instances import group_of, instances, spare
 from workers.topology.rules import IGNORED, LOCAL_ENVIRONMENTS
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.argument("group")
+@click.argument("worker")
 @click.option(
     "--solo",
     is_flag=True,
     help="One task at a time in the main process, for a debugger; local settings only.",
 )
 @click.argument("more", nargs=-1, type=click.UNPROCESSED)
-def run(*, group: str, solo: bool, more: tuple[str, ...]) -> None:
-    """Become the worker of GROUP. What follows `--` goes to `celery worker` as it stands."""
+def run(*, worker: str, solo: bool, more: tuple[str, ...]) -> None:
+    """Become a worker: `batch`, or `batch-2` where the group batch has several. What follows `--` goes to Celery."""
     loaded = load()
+    group = group_of(worker)
     if group not in loaded.topology.groups:
         refuse([f"workers.yml has no group {group!r}; its groups: {', '.join(loaded.topology.groups)}"])
+    known = [*instances(group, loaded.topology.groups[group]), spare(group)]
+    if worker not in known:
+        refuse([f"{group} has no worker {worker!r} (`instances`, workers.yml); its workers: {', '.join(known)}"])
     chosen = _debugged(loaded, group) if solo else loaded.topology.groups[group]
     settings.SECRET_KEY  # noqa: B018 - reads the variables of every app, so that all that is missing is said here
-    arguments = worker_command(group, chosen, log_level=environment().log_level)
+    arguments = worker_command(worker, chosen, log_level=environment().log_level)
     command = [sys.executable, "-m", "celery", *arguments, *more]
     os.execv(command[0], command)  # noqa: S606 - our own interpreter with our own arguments
 

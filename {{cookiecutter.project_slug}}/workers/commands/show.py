@@ -19,16 +19,16 @@ from workers.topology import Group, Loaded, Topology, budgets, load
 #: Heading -> what stands in the column of a group. Together they fit a terminal of 80 columns.
 COLUMNS: Final[dict[str, Callable[[Topology, Group], str]]] = {
     "pool": lambda _, group: group.pool + ("/spawn" if group.start_method == "spawn" else ""),
-    "slots": lambda topology, group: f"{group.hosts} x {budgets.slots(topology, group)}",
+    "slots": lambda topology, group: f"{budgets.workers(group)} x {budgets.slots(topology, group)}",
     "prefetch": lambda _, group: str(group.prefetch_multiplier),
     "ack": lambda _, group: "late" if group.acks_late else "early",
     "limits s": lambda _, group: f"{group.soft_time_limit or '-'}/{budgets.longest_run(group)}",
     "stop s": lambda _, group: str(budgets.stop_timeout(group)),
-    "MiB": lambda topology, group: str(budgets.memory(topology, group)),
+    "MiB": lambda topology, group: str(group.instances * budgets.memory(topology, group)),
     "p95 s": lambda _, group: f"{group.objective.wait:g}/{group.objective.run:g}",
 }
 LEGEND: Final = (
-    "[dim]slots: hosts x tasks at a time - limits: soft/hard - stop: systemd's time-out",
+    "[dim]slots: workers x tasks at a time - limits: soft/hard - stop: systemd's time-out",
     "[dim]MiB: memory a host must have - p95: objective, waiting/running",
 )
 #: From this width on, in characters, each group's purpose stands beside its numbers.

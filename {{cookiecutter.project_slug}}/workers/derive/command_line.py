@@ -1,17 +1,18 @@
 """The command line of a group's worker: what a unit, `workers run` and `celery multi` start."""
 
 from workers.topology import Group
+from workers.topology.instances import group_of
 
 APP = "config"
 
 
-def node_name(group_name: str) -> str:
+def node_name(instance: str) -> str:
     """The short, stable name of a worker; `%h` is the host's name."""
-    return f"{group_name}@%h"
+    return f"{instance}@%h"
 
 
-def worker_command(name: str, group: Group, *, log_level: str = "INFO") -> list[str]:
-    """Arguments of `celery` for a worker of the group `name`."""
+def worker_command(instance: str, group: Group, *, log_level: str = "INFO") -> list[str]:
+    """Arguments of `celery` for one of the workers of a group: `batch`, or `batch-2` where it has several."""
     # --quiet leaves out the banner and the list of tasks, forty lines a start that `workers show` says better.
     return [
         "-A",
@@ -19,10 +20,10 @@ def worker_command(name: str, group: Group, *, log_level: str = "INFO") -> list[
         "--quiet",
         "worker",
         "-n",
-        node_name(name),
+        node_name(instance),
         "--loglevel",
         log_level,
-        *worker_options(name, group),
+        *worker_options(group_of(instance), group),
     ]
 
 

@@ -11,6 +11,7 @@ from workers.derive.local_processes import local_processes
 from workers.derive.multi import multi_arguments
 from workers.derive.queues import EXCHANGE, queue_type
 from workers.topology import Group, Topology, budgets
+from workers.topology.instances import instances
 
 
 @dataclass(frozen=True)
@@ -34,15 +35,23 @@ def describe_group(topology: Topology, name: str) -> list[Derived]:
             f"the group's name; exchange {EXCHANGE} (topic); on RabbitMQ a {queue_type(group)} queue",
         ),
         Derived("tasks", group.tasks, "as written"),
-        Derived("worker", f"{name}@HOST", "the group's name"),
         Derived(
-            "slots a host",
+            "workers a host",
+            [f"{instance}@HOST" for instance in instances(name, group)],
+            f"the group's name, instances {group.instances}",
+        ),
+        Derived(
+            "slots a worker",
             budgets.slots(topology, group),
             f"concurrency {group.concurrency}" + _cores(topology, group),
         ),
-        Derived("slots", group.hosts * budgets.slots(topology, group), f"hosts {group.hosts} x slots a host"),
         Derived(
-            "reserved a host",
+            "slots",
+            budgets.workers(group) * budgets.slots(topology, group),
+            f"hosts {group.hosts} x instances {group.instances} x slots a worker",
+        ),
+        Derived(
+            "reserved a worker",
             budgets.slots(topology, group) * group.prefetch_multiplier,
             f"slots x prefetch_multiplier {group.prefetch_multiplier}",
         ),
@@ -64,7 +73,7 @@ def describe_group(topology: Topology, name: str) -> list[Derived]:
             ),
         ),
         Derived("visibility timeout", f"{budgets.visibility_timeout(topology)} s", _visibility(topology)),
-        Derived("memory a host", f"{budgets.memory(topology, group)} MiB", _memory(topology, group)),
+        Derived("memory a worker", f"{budgets.memory(topology, group)} MiB", _memory(topology, group)),
     ]
 
 
@@ -87,6 +96,7 @@ def _group(topology: Topology, name: str) -> dict[str, Any]:
     group = topology.groups[name]
     return {
         **group.model_dump(mode="json"),
+        "workers": instances(name, group),
         "stop_timeout": budgets.stop_timeout(group),
         "consumer_timeout": budgets.consumer_timeout(group),
         "slots": budgets.slots(topology, group),

@@ -6,6 +6,7 @@ from typing import Final
 
 from workers.derive.command_line import APP
 from workers.topology import Topology
+from workers.topology.instances import instances
 
 #: The order of a clean stop: no new periodic tasks, no new requests, then the workers finish what they have.
 STOP_ORDER: Final = ("beat", "web", "workers", "relay", "flower")
@@ -21,8 +22,9 @@ class LocalProcess:
 
 
 def local_processes(topology: Topology) -> list[LocalProcess]:
-    """Web, a worker of every group, the relay, beat and Flower."""
-    workers = [LocalProcess(name, _python("workers", "run", name), "workers") for name in topology.groups]
+    """Web, the workers of every group, the relay, beat and Flower."""
+    names = [instance for name, group in topology.groups.items() for instance in instances(name, group)]
+    workers = [LocalProcess(name, _python("workers", "run", name), "workers") for name in names]
     return [
         LocalProcess("web", _python("gunicorn", "config.wsgi", "-c", "config/gunicorn.conf.py"), "web"),
         *workers,

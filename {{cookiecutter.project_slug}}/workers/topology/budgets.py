@@ -23,8 +23,13 @@ RABBITMQ_CONSUMER_TIMEOUT: Final = 1800
 
 
 def slots(topology: Topology, group: Group) -> int:
-    """Tasks at a time on one host of the group."""
+    """Tasks at a time of one worker of the group."""
     return topology.host.cpus if group.concurrency == "auto" else group.concurrency
+
+
+def workers(group: Group) -> int:
+    """Workers of the group on all hosts together."""
+    return group.hosts * group.instances
 
 
 def longest_run(group: Group) -> int:
@@ -79,14 +84,14 @@ def recovers_at(group: Group) -> int:
 
 
 def memory(topology: Topology, group: Group) -> int:
-    """MiB the group's worker takes on one host when every child is as large as it may become."""
+    """MiB that one worker of the group takes when every child is as large as it may become."""
     per_slot = group.max_memory_per_child or SHARED_SLOT_MEMORY
     return slots(topology, group) * per_slot + PARENT_MEMORY
 
 
 def database_connections(topology: Topology) -> dict[str, int]:
     """Connections at full load, by who holds them."""
-    held = {name: group.hosts * slots(topology, group) for name, group in topology.groups.items()}
+    held = {name: workers(group) * slots(topology, group) for name, group in topology.groups.items()}
     held["web"] = topology.web.hosts * topology.web.processes * topology.web.threads
     held["beat"] = topology.beat.hosts
     held["relay"] = topology.relay.hosts * RELAY_DATABASE_CONNECTIONS
@@ -100,7 +105,7 @@ def broker_connections(topology: Topology) -> dict[str, int]:
     One more for each process, which looks how much waits in the queues.
     """
     held = {
-        name: group.hosts * (BROKER_CONNECTIONS_PER_WORKER + _senders(topology, group))
+        name: workers(group) * (BROKER_CONNECTIONS_PER_WORKER + _senders(topology, group))
         for name, group in topology.groups.items()
     }
     web = topology.web

@@ -17,7 +17,7 @@ def check_host(topology: Topology, environment: str, machine_memory: int) -> Ite
             )
             yield Problem("W14", ("host", "memory"), message)
         return
-    needed = {name: memory(topology, group) for name, group in topology.groups.items()}
+    needed = {name: group.instances * memory(topology, group) for name, group in topology.groups.items()}
     if sum(needed.values()) > machine_memory:
         parts = " + ".join(f"{name} {amount}" for name, amount in needed.items())
         message = (

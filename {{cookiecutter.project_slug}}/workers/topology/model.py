@@ -25,6 +25,8 @@ Fraction = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
 MiB = Annotated[int, Field(ge=16, le=MAX_MIB)]
 Count = Annotated[int, Field(ge=1, le=MAX_SLOTS)]
 Hosts = Annotated[int, Field(ge=0, le=MAX_HOSTS)]
+#: systemd's range for CPUWeight= and IOWeight=.
+Weight = Annotated[int, Field(ge=1, le=10_000)]
 #: A queue, a systemd instance, a node name and an Ansible group all carry this name, so it is plain.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,29}$")]
 #: A task name or a glob over task names; what celery's own router understands.
@@ -104,6 +106,14 @@ class Group(_Section):
     """What the group promises."""
     hosts: Hosts = 1
     """Hosts that run a worker of this group."""
+    instances: Annotated[int, Field(ge=1, le=100)] = 1
+    """Workers of this group on each of its hosts, each with its own main process, slots and memory: batch-1, batch-2.
+    One is enough, unless a main process is the bottleneck or half of a host's slots must outlive the other half."""
+    cpu_weight: Weight = 100
+    """The group's share of a busy host's cores against the other groups there (systemd's CPUWeight). 100 each by
+    default; a group with 50 gets half of that. An idle core is anybody's."""
+    io_weight: Weight = 100
+    """The same of a busy disk (IOWeight)."""
 
 
 class Host(_Section):

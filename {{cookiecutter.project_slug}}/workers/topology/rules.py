@@ -137,13 +137,13 @@ def _nothing_reserved_behind_long_tasks(name: str, group: Group) -> Found:
 
 def _queue_feeds_its_workers(topology: Topology) -> Found:
     for name, group in topology.groups.items():
-        reserved = group.hosts * budgets.slots(topology, group) * group.prefetch_multiplier
+        reserved = budgets.workers(group) * budgets.slots(topology, group) * group.prefetch_multiplier
         if group.max_length < reserved:
             yield _of(
                 "W28",
                 name,
                 "max_length",
-                f"{group.max_length} < hosts {group.hosts} x slots {budgets.slots(topology, group)} x "
+                f"{group.max_length} < hosts {group.hosts}{_times(group)} x slots {budgets.slots(topology, group)} x "
                 f"prefetch_multiplier {group.prefetch_multiplier} = {reserved}: senders would be refused while workers "
                 f"could take more; raise max_length to {reserved} or more",
             )
@@ -198,17 +198,18 @@ def _visibility_exceeds_run(topology: Topology) -> Found:
 
 def _memory_fits(topology: Topology) -> Found:
     for name, group in topology.groups.items():
-        needed, each = budgets.memory(topology, group), group.max_memory_per_child
+        needed, each = group.instances * budgets.memory(topology, group), group.max_memory_per_child
         if each is None or needed <= topology.host.memory:
             continue
         slots = budgets.slots(topology, group)
-        fitting = (topology.host.memory - budgets.PARENT_MEMORY) // each
+        fitting = (topology.host.memory // group.instances - budgets.PARENT_MEMORY) // each
         cure = f"lower concurrency to {fitting} or " if fitting >= 1 else ""
         yield _of(
             "W14",
             name,
             "max_memory_per_child",
-            f"{slots} slots x {each} MiB + {budgets.PARENT_MEMORY} MiB for the main process = {needed} > host.memory "
+            f"{_each_of(group, f'{slots} slots x {each} MiB + {budgets.PARENT_MEMORY} MiB for the main process')} = "
+            f"{needed} > host.memory "
             f"{topology.host.memory}: the kernel would kill tasks; "
             f"{cure}lower max_memory_per_child, or raise host.memory",
         )
@@ -247,6 +248,14 @@ def _patterns_apart(topology: Topology) -> Found:
                 f"{second} overlaps {first} of group {owner}: a task would belong to both; "
                 "narrow one of the two patterns",
             )
+
+
+def _times(group: Group) -> str:
+    return f" x instances {group.instances}" if group.instances > 1 else ""
+
+
+def _each_of(group: Group, amount: str) -> str:
+    return f"instances {group.instances} x ({amount})" if group.instances > 1 else amount
 
 
 def _bound(group: Group) -> str:
