@@ -1,8 +1,8 @@
 """Typed environment variables, and one report of everything that is wrong with them.
 
 An app declares its own in `<app>/env.py` as `class Environment(Variables)`. A value is looked for in the process
-environment, then in a file of that name under `$CREDENTIALS_DIRECTORY` (systemd's LoadCredential=), then, in a local
-run, in `.env` beside manage.py. Tests and production never read that file: a developer's values decide nothing there.
+environment, then in a file under `$CREDENTIALS_DIRECTORY` (systemd's credentials), then, in a local run, in `.env`
+beside manage.py. Tests and production never read that file: a developer's values decide nothing there.
 """
 
 import difflib
@@ -19,7 +19,7 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DOTENV = BASE_DIR / ".env"
@@ -54,6 +54,31 @@ class DotenvFile(_Values):
     def get_field_value(self, _field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """Find the value; NAME= means "not set"."""
         return dotenv().get(field_name.upper()) or None, field_name, False
+
+
+class Credentials(_Values):
+    """One file a variable in `directory`: a role's own goes before what all roles share."""
+
+    #: What names may begin with; the units give these to what they import from the credential store.
+    PREFIXES = ("", "own.", "all.")
+
+    def __init__(self, settings_cls: type[BaseSettings], directory: Path) -> None:
+        super().__init__(settings_cls)
+        self.directory = directory
+
+    def get_field_value(self, _field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Find the value; an empty file means "not set", and the line's end is the editor's."""
+        files = (self.directory / f"{prefix}{field_name.upper()}" for prefix in self.PREFIXES)
+        found = next((file for file in files if file.is_file()), None)
+        return self._text(found) if found else None, field_name, False
+
+    @staticmethod
+    def _text(file: Path) -> str | None:
+        try:
+            return file.read_text(encoding="utf-8").strip() or None
+        except (OSError, UnicodeDecodeError) as error:
+            message = f"the credential {file} cannot be read as text: {type(error).__name__}"
+            raise ImproperlyConfigured(message) from None
 
 
 class DevelopmentValues(_Values):
@@ -96,7 +121,7 @@ class Variables(BaseSettings):
         if directory and not os.access(directory, os.R_OK | os.X_OK):
             raise ImproperlyConfigured(f"CREDENTIALS_DIRECTORY={directory} is not a directory that can be read")
         if directory:
-            sources.append(SecretsSettingsSource(settings_cls, secrets_dir=directory))
+            sources.append(Credentials(settings_cls, Path(directory)))
         sources += [DotenvFile(settings_cls), DevelopmentValues(settings_cls)]
         return tuple(sources)
 

@@ -145,12 +145,41 @@ def test_the_process_is_stronger_than_a_credential_and_that_than_the_file(
     """The nearer to the process, the stronger."""
     credentials = tmp_path / "credentials"
     credentials.mkdir()
-    for name in ("web_port", "FLOWER_PORT", "LOG_LEVEL"):
-        (credentials / name).write_text({"web_port": "1", "FLOWER_PORT": "2\n", "LOG_LEVEL": "ERROR"}[name])
+    for name, value in {"WEB_PORT": "1", "FLOWER_PORT": "2\n", "LOG_LEVEL": "ERROR"}.items():
+        (credentials / name).write_text(value)
     (tmp_path / ".env").write_text("WEB_PORT=3\nFLOWER_PORT=3\nLOG_LEVEL=DEBUG\nEMAIL_PORT=3\n")
     variables_are(LOCAL, WEB_PORT="4", CREDENTIALS_DIRECTORY=str(credentials))
     env = environment()
     assert (env.web_port, env.flower_port, env.log_level, env.email_port) == (4, 2, "ERROR", 3)
+
+
+@pytest.mark.parametrize(
+    ("files", "port"),
+    [
+        ({"all.WEB_PORT": "1"}, 1),
+        ({"all.WEB_PORT": "1", "own.WEB_PORT": "2"}, 2),
+        ({"all.WEB_PORT": "1", "own.WEB_PORT": "2", "WEB_PORT": "3"}, 3),
+        ({"own.WEB_PORT": "", "other.WEB_PORT": "1"}, 8000),
+    ],
+)
+def test_a_roles_own_credential_goes_before_what_all_share(
+    variables_are: SetEnvironment, tmp_path: Path, files: dict[str, str], port: int
+) -> None:
+    """The units give these names to what they import: workers and web log in to the broker as different users."""
+    for name, value in files.items():
+        (tmp_path / name).write_text(value)
+    variables_are(PRODUCTION, CREDENTIALS_DIRECTORY=str(tmp_path))
+    assert environment().web_port == port
+
+
+def test_a_credential_that_is_no_text_is_reported_without_its_bytes(
+    variables_are: SetEnvironment, tmp_path: Path
+) -> None:
+    """An encrypted one that nobody has decrypted, say."""
+    (tmp_path / "own.SECRET_KEY").write_bytes(b"\xff\xfe secret")
+    variables_are(LOCAL, CREDENTIALS_DIRECTORY=str(tmp_path))
+    [said] = report(Environment)
+    assert said == f"the credential {tmp_path}/own.SECRET_KEY cannot be read as text: UnicodeDecodeError"
 
 
 @pytest.mark.parametrize("name", ["test", "staging", "production"])
