@@ -18,10 +18,14 @@ VERSION: Final = "3.13"
 NOT_NEEDED: Final = ("numpy*", "scipy*", "sklearn*", "scikit_learn*", "joblib*", "PIL", "pillow*")
 
 
-def layer(project: Project) -> Path:
-    """A folder to name in `rehearsal_layers`. Made once for each lock; the first time takes a minute."""
+def layer(project: Project, *, numpy: bool = False) -> Path:
+    """A folder to name in `rehearsal_layers`. Made once for each lock; the first time takes a minute.
+
+    `numpy`: with that one of the packages that example tasks need.
+    """
     lock = project.root / "requirements/base.txt"
-    folder = ROOT / f"build/brokers/site-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+    kind = "numpy" if numpy else "site"
+    folder = ROOT / f"build/brokers/{kind}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
     if folder.exists():
         return folder
     new = folder.with_suffix(".new")
@@ -30,7 +34,7 @@ def layer(project: Project) -> Path:
     uv = Path(sys.executable).with_name("uv")
     target = ("--target", site, "--python-version", VERSION, "--only-binary", ":all:", "--no-deps")
     subprocess.run([uv, "pip", "install", "--quiet", *target, "--require-hashes", "-r", lock], check=True, timeout=600)
-    for pattern in NOT_NEEDED:
+    for pattern in NOT_NEEDED[int(numpy) :]:
         for needless in site.glob(pattern):
             shutil.rmtree(needless) if needless.is_dir() else needless.unlink()
     return new.rename(folder)

@@ -21,7 +21,10 @@ PARTS: Final = (
     "manage.py",
     "probe",
     "pyproject.toml",
+    "static",
+    "systemd",
     "telemetry",
+    "templates",
     "workers",
     "workers.yml",
 )

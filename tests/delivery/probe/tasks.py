@@ -18,7 +18,7 @@ from workers.delivery.idempotency import claim, idempotent
 
 GROUP: Final = __name__.rpartition(".")[2]
 #: Here a task leaves a mark before it dies, so that it does so once on each host.
-MARKS: Final = Path("/var/lib/probe/marks")
+MARKS: Final = Path(os.environ.get(ledger.VARIABLE, "/var/lib/probe/ledger")).with_name("marks")
 
 
 @signals.worker_ready.connect(weak=False)
