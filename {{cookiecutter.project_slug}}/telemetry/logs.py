@@ -194,9 +194,19 @@ def connect() -> None:
     update_failure_response.connect(_answer_request_id)
 
 
-def _configure_worker(**_: object) -> None:
+def _configure_worker(*, logfile: str | None = None, **_: object) -> None:
     """Keep Celery from setting up its own loggers, in workers, beat and spawned children."""
-    configure(settings.LOGGING)
+    configure(_into_file(settings.LOGGING, logfile) if logfile else settings.LOGGING)
+
+
+def _into_file(options: dict[str, Any], file: str) -> dict[str, Any]:
+    """The same lines into `file`: standard error of a node of `celery multi` is /dev/null.
+
+    Each line is appended to whatever has the name now, so logrotate may move the file away and tell nobody.
+    """
+    handlers = options["handlers"]
+    written = {"class": "logging.handlers.WatchedFileHandler", "filename": file, "encoding": "utf-8"}
+    return {**options, "handlers": {**handlers, "stderr": {**handlers["stderr"], **written}}}
 
 
 def _configure_spawned(**_: object) -> None:

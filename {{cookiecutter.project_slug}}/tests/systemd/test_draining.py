@@ -40,10 +40,11 @@ def test_one_that_was_killed_is_no_success() -> None:
 
 
 def test_one_that_does_not_run_is_left_alone() -> None:
-    """Done is done."""
-    manager = Manager({ONE: Service("inactive")})
-    drain(_watch(manager, []), [ONE])
+    """Done is done, and said: the name may have been another one's."""
+    manager, said = Manager({ONE: Service("inactive")}), list[str]()
+    drain(_watch(manager, said), [ONE])
     assert manager.asked == []
+    assert said == [f"{ONE} does not run"]
 
 
 def test_nothing_is_stopped_where_one_is_not_installed() -> None:

@@ -47,6 +47,16 @@ def test_capacity_never_falls_below_what_there_was(workers: tuple[str, ...]) -> 
     assert manager.fewest["workers"] == len(workers)
 
 
+def test_workers_that_the_file_no_longer_has_leave_with_the_spare() -> None:
+    """There was one worker, `batch`, and there are to be two."""
+    manager, old = _manager(one=Service("inactive"), two=Service("inactive")), "celery-worker-shop@batch.service"
+    manager.services[old] = Service(drains=900, stop_timeout=935)
+    watch = Watch(manager, lambda _unit, _words: None, manager.pause, manager.clock)
+    Replacement(watch, CHECK, (ONE, TWO), SPARE, 60, [old]).run()
+    assert manager.asked[-2:] == [f"stop {SPARE}", f"stop {old}"]
+    assert [manager.services[name].active for name in (ONE, TWO, old)] == ["active", "active", "deactivating"]
+
+
 def test_without_room_for_a_spare_each_drains_and_starts() -> None:
     """The fallback; whoever calls says so."""
     manager = _manager()

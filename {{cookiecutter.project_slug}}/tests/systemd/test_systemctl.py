@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from workers.systemd.installed import UnknownWorkerError, available_memory, only_replacement, workers_named
-from workers.systemd import installed
-from workers.systemd.systemctl import Systemctl, SystemctlError, seconds
 from tests.workers.sample import changed, loaded
+from workers.systemd import installed
+from workers.systemd.installed import UnknownWorkerError, available_memory, only_replacement, workers_named
+from workers.systemd.systemctl import Systemctl, SystemctlError, seconds
+from workers.topology import load
 
 SHOWN = """\
 Id=celery-worker-shop@batch.service
@@ -68,7 +69,7 @@ def test_spans_of_time_are_read(span: str, expected: float) -> None:
     ],
 )
 def test_a_refusal_comes_with_its_cure(systemctl: Path, said: str, cure: str) -> None:
-    """systemctl's own words first."""
+    """Systemctl's own words first."""
     _does(systemctl, f"echo '{said}' >&2; exit 1")
     with pytest.raises(SystemctlError) as refused:
         Systemctl().stop("x.service")
@@ -100,6 +101,27 @@ def test_memory_is_what_the_kernel_calls_available(tmp_path: Path) -> None:
     file = tmp_path / "meminfo"
     file.write_text("MemTotal:       24000000 kB\nMemFree:          100000 kB\nMemAvailable:    2097152 kB\n")
     assert available_memory(file) == 2048
+
+
+def test_the_environment_is_that_of_the_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell on the host has none; another environment's sizes would name other workers."""
+    file = tmp_path / "environment"
+    monkeypatch.setattr(installed, "ENVIRONMENT_FILE", str(file))
+    monkeypatch.delenv("ENVIRONMENT", raising=False)
+    assert installed.loaded_here().environment == load().environment
+    file.write_text('LOG_LEVEL="INFO"\nENVIRONMENT="staging"\n')
+    assert installed.loaded_here().environment == "staging"
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(OSError, match="environment"):
+        installed.loaded_here()
+
+
+def test_what_runs_is_found_by_its_name(systemctl: Path) -> None:
+    """One that has failed is listed and does not run."""
+    listed = "celery-worker-shop@batch-1.service loaded active running A worker"
+    _does(systemctl, f"if [ $3 = list-units ]; then echo '{listed}'; else cat <<'END'\n{SHOWN}END\nfi")
+    assert Systemctl().up("batch*") == ["celery-worker-shop@batch.service"]
 
 
 def test_two_replacements_of_a_group_exclude_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

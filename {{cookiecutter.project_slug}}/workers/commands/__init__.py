@@ -8,10 +8,16 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config.env import select_settings
 from workers.commands.output import REFUSED, refuse
+from workers.exits import CONFIGURATION
 from workers.topology import TopologyError
 
 #: In the order of `--help`. Each is imported when it is called: `workers up` stays in memory while the project runs.
-NAMES: Final = ("check", "show", "run", "up", "brokers", "beat", "relay", "dead", "docs")
+NAMES: Final = (
+    *("check", "show", "run", "up", "units", "drain", "replace", "multi"),
+    *("brokers", "beat", "relay", "dead", "docs"),
+)
+#: What units start.
+SERVICES: Final = frozenset({"run", "beat", "relay"})
 
 
 class _Commands(click.Group):
@@ -29,17 +35,21 @@ class _Commands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; a refusal ends in exit code REFUSED."""
+        """Run the command; a refusal ends in exit code REFUSED, or CONFIGURATION where a service was to start."""
         try:
-            select_settings()
             return super().invoke(ctx)
         except TopologyError as error:
-            refuse([str(problem) for problem in error.problems], [problem.code for problem in error.problems])
+            reasons, codes = [str(problem) for problem in error.problems], [problem.code for problem in error.problems]
         except ImproperlyConfigured as error:
-            refuse([str(error)])
-        return None
+            reasons, codes = [str(error)], []
+        return refuse(reasons, codes, CONFIGURATION if ctx.invoked_subcommand in SERVICES else REFUSED)
 
 
-@click.group(cls=_Commands, epilog=f"Exit codes: 0 done; {REFUSED} refused, with the reasons; 2 wrong usage.")
+@click.group(
+    cls=_Commands,
+    epilog=f"Exit codes: 0 done; {REFUSED} refused, with the reasons; 2 wrong usage; {CONFIGURATION} the same of run, "
+    "beat and relay, which units do not start again then.",
+)
 def main() -> None:
     """The worker groups of this project: what they are, whether they would run, and running them."""
+    select_settings()

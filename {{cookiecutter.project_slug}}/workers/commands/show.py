@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Callable
-from pathlib import PurePath
 from typing import Final
 
 import click
@@ -93,9 +92,7 @@ def _print_group(loaded: Loaded, name: str) -> None:
     for derived in describe_group(loaded.topology, name):
         table.add_row(derived.name, _plain(derived), Text(derived.source, style="dim"))
     stdout.print(table, soft_wrap=False)
-    multi = multi_arguments(
-        "start", loaded.topology, pid_dir=PurePath("/run/celery"), log_dir=PurePath("/var/log/celery")
-    )
+    multi = multi_arguments("start", loaded.topology)
     own = [argument for argument in multi if f":{name}" in argument]
     stdout.print(Text.assemble(("command       ", "bold"), "celery ", shlex.join(worker_command(name, group))))
     stdout.print(Text.assemble(("celery multi  ", "bold"), shlex.join(own)))

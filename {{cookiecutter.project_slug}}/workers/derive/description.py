@@ -2,7 +2,6 @@
 
 import shlex
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any
 
 from workers.derive.celery_settings import group_settings
@@ -85,9 +84,7 @@ def describe(topology: Topology) -> dict[str, Any]:
         "database_connections": budgets.database_connections(topology),
         "broker_connections": budgets.broker_connections(topology),
         "groups": {name: _group(topology, name) for name in topology.groups},
-        "multi": multi_arguments(
-            "start", topology, pid_dir=PurePath("/run/celery"), log_dir=PurePath("/var/log/celery")
-        ),
+        "multi": multi_arguments("start", topology),
         "local_processes": {process.name: shlex.join(process.command) for process in local_processes(topology)},
     }
 

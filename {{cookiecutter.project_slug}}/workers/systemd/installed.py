@@ -1,0 +1,92 @@
+"""What is installed on this host: its environment, its groups' workers and their units."""
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from workers.derive.units import worker_unit
+from workers.systemd.systemctl import Systemctl
+from workers.topology import Loaded, Topology, load
+from workers.topology.instances import group_of, instances, spare
+
+#: What the units read; an operator's shell on the host has none of it.
+ENVIRONMENT_FILE: Final = "/etc/{project}/environment"
+
+
+#: Held while a group's workers are replaced; the kernel gives it up with its process.
+LOCK_FILE: Final = "/run/lock/celery-{project}-{group}.replace"
+
+
+class UnknownWorkerError(Exception):
+    """No group and no worker of workers.yml has that name."""
+
+
+class BusyError(Exception):
+    """Somebody else does the same at this moment."""
+
+
+def loaded_here() -> Loaded:
+    """The topology as the units of this host have it: their environment, unless this shell names one.
+
+    Raises PermissionError where that is not for this user: another environment's sizes would name other workers.
+    """
+    loaded = load()
+    if "ENVIRONMENT" in os.environ:
+        return loaded
+    name = _environment(Path(ENVIRONMENT_FILE.format(project=loaded.topology.project)))
+    return load(environment=name) if name else loaded
+
+
+def workers_named(topology: Topology, name: str) -> list[str]:
+    """`batch`: all workers of that group; `batch-2`: that one. Raises UnknownWorkerError."""
+    group = group_of(name)
+    if group not in topology.groups:
+        raise UnknownWorkerError(f"workers.yml has no group {group!r}; its groups: {', '.join(topology.groups)}")
+    workers = instances(group, topology.groups[group])
+    if name == group:
+        return workers
+    if name not in (*workers, spare(group)):
+        raise UnknownWorkerError(
+            f"{group} has no worker {name!r} (`instances`, workers.yml); its workers: {', '.join(workers)}"
+        )
+    return [name]
+
+
+def running_units(systemctl: Systemctl, project: str, group: str) -> list[str]:
+    """The units of the group's workers that run, also a spare, and one that workers.yml no longer has."""
+    return systemctl.up(worker_unit(project, group), worker_unit(project, f"{group}-*"))
+
+
+def check_unit(project: str) -> str:
+    """The unit that runs `workers check` as the workers' user, with their environment and credentials."""
+    return f"celery-check-{project}.service"
+
+
+@contextmanager
+def only_replacement(project: str, group: str) -> Iterator[None]:
+    """Be the only one that replaces workers of the group: a second one would stop the first one's spare."""
+    with Path(LOCK_FILE.format(project=project, group=group)).open("a", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyError(f"workers of {group} are being replaced already; nothing was touched") from None
+        yield
+
+
+def available_memory(file: Path = Path("/proc/meminfo")) -> int:
+    """MiB that new processes can have without anything being pushed out."""
+    found = re.search(r"(?m)^MemAvailable: +(\d+) kB$", file.read_text(encoding="ascii"))
+    return int(found[1]) // 1024 if found else 0
+
+
+def _environment(file: Path) -> str | None:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    found = re.search(r"""(?m)^ENVIRONMENT=["']?([a-z]+)["']?\s*$""", text)
+    return found[1] if found else None
