@@ -1,21 +1,22 @@
 """What a worker does before it starts: finds its group, refuses a topology that its tasks contradict."""
 
 import gc
-import sys
 from typing import Any
 
 from celery import Celery
 from django.utils.module_loading import autodiscover_modules
 
 from workers.derive.celery_settings import group_settings
+from workers.exits import refuse_to_start
 from workers.process import group_name
+from workers.supervision.notify import systemd
 from workers.topology import Loaded, Problem, load
 from workers.topology.instances import group_of
 from workers.topology.tasks import check_tasks
 
 
 def prepare_worker(sender: str, instance: Any, conf: Any, **_: object) -> None:
-    """Receiver of `celeryd_init`: leaves with exit code 1 and the reasons, or applies the group's settings.
+    """Receiver of `celeryd_init`: leaves with exit code CONFIGURATION and the reasons, or applies the group's settings.
 
     An unknown or unclaimed task would otherwise be found by the first message that asks for it, at night.
     """
@@ -23,10 +24,12 @@ def prepare_worker(sender: str, instance: Any, conf: Any, **_: object) -> None:
     name = group_of(sender)
     if name not in loaded.topology.groups:
         known = ", ".join(loaded.topology.groups)
-        sys.exit(f"{sender}: workers.yml has no group {name!r}; name the worker after one of: {known} (-n GROUP@%h)")
+        why = f"workers.yml has no group {name!r}; name the worker after one of: {known} (-n GROUP@%h)"
+        refuse_to_start(f"{sender}: {why}")
     if problems := task_problems(instance.app, loaded):
-        sys.exit("the tasks and workers.yml disagree; no worker was started:\n" + "\n".join(map(str, problems)))
+        refuse_to_start("the tasks and workers.yml disagree; no worker was started:\n" + "\n".join(map(str, problems)))
     group_name()  # noted in the environment for spawned children
+    systemd()  # taken out of it, before there are any
     conf.update(group_settings(loaded.topology.groups[name]))
 
 

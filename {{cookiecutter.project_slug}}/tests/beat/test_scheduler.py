@@ -20,6 +20,7 @@ from workers.beat import lease, plan, runs, scheduler
 from workers.beat.lease import Tenure
 from workers.beat.models import Entry, Lease, Run
 from workers.beat.scheduler import SlotScheduler
+from workers.exits import CONFIGURATION
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -330,11 +331,14 @@ def test_the_lease_is_renewed_in_the_middle_of_many_slots(beat: SlotScheduler, m
     assert (sent(), len(states())) == (5, 5)
 
 
-def test_a_wrong_schedule_is_refused_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of it, before anything is sent."""
+def test_a_wrong_schedule_is_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All of it, before anything is sent; nobody need start it again."""
     monkeypatch.setitem(app.conf, "beat_schedule", {"app.one": {"task": "no.such", "schedule": 30}})
-    with pytest.raises(SystemExit, match=r"nothing was started:\napp\.one \(W27\): There is no task no\.such\."):
+    with pytest.raises(SystemExit, match=str(CONFIGURATION)):
         SlotScheduler(app)
+    assert "nothing was started:\napp.one (W27): There is no task no.such." in capsys.readouterr().err
 
 
 def test_a_database_without_the_tables_is_refused_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

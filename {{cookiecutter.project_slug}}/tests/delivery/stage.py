@@ -61,6 +61,13 @@ class Stage:
         self.app.send_task(f"shop.tasks.{self.group}.{task}", args, task_id=task_id, queue=self.group, **options)
         return task_id
 
+    def result(self, task_id: str, seconds: float = 90) -> Any:
+        """What a task returned, once it has."""
+        with redis.Redis.from_url(self.env["RESULT_URL"]) as store:
+            until(lambda: store.exists(f"celery-task-meta-{task_id}"), f"the result of {task_id}", seconds)
+            found: Any = store.get(f"celery-task-meta-{task_id}")
+        return json.loads(found)["result"]
+
     def put(self, envelope: bytes | str) -> None:
         """Put something into the group's queue that need not be a message."""
         self.broker.lpush(self.key(self.group), envelope)

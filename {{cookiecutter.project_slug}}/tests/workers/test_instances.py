@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from tests.workers.sample import changed, loaded
 from workers.commands.run import run
 from workers.derive.command_line import worker_command
+from workers.exits import CONFIGURATION
 from workers.process import group_name
 from workers.topology import budgets, topology
 from workers.topology.instances import group_of, instances, spare
@@ -47,6 +48,6 @@ def test_connections_grow_with_them(tmp_path: Path) -> None:
 def test_a_name_that_the_topology_does_not_know_is_refused() -> None:
     """A unit that was forgotten when `instances` was lowered must not go on consuming."""
     refused = CliRunner().invoke(run, [f"{GROUP}-7"])
-    assert refused.exit_code == 1
+    assert refused.exit_code == CONFIGURATION
     assert f"{GROUP} has no worker '{GROUP}-7' (`instances`, workers.yml); its workers: {GROUP}" in refused.stderr
     assert spare(GROUP) in refused.stderr

@@ -60,7 +60,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"broker.max_connections": 50},
-        "broker.max_connections (W16): default 32 + batch 10 + io 45 + web 36 + beat 2 + relay 2 = 127 > max_connections 50: workers would fail to connect; raise the broker's limit (and max_connections) to 127, or lower concurrency or hosts",
+        "broker.max_connections (W16): default 34 + batch 11 + io 46 + web 36 + beat 2 + relay 2 = 131 > max_connections 50: workers would fail to connect; raise the broker's limit (and max_connections) to 131, or lower concurrency or hosts",
     ),
     (
         {"groups.io.time_limit": 60},

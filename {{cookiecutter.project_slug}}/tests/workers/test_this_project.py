@@ -7,7 +7,9 @@ from click.testing import CliRunner
 
 from config.celery import app
 from workers.commands import main
+from workers.commands.output import REFUSED
 from workers.derive.documents import documents
+from workers.exits import CONFIGURATION
 from workers.startup import task_problems
 from workers.topology import load
 from workers.topology.load import ROOT
@@ -57,7 +59,7 @@ def test_show_as_json_is_for_programs() -> None:
 
 def test_an_unknown_group_is_refused_with_the_known_ones() -> None:
     """`workers run` and `workers show` say what there is."""
-    for command in ("run", "show"):
+    for command, code in (("run", CONFIGURATION), ("show", REFUSED)):
         printed = CliRunner().invoke(main, [command, "bacth"])
-        assert printed.exit_code == 1
+        assert printed.exit_code == code
         assert "workers.yml has no group 'bacth'; its groups: " in printed.output

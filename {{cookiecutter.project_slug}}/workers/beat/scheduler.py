@@ -24,6 +24,8 @@ from workers.beat.plan import Plan, Planned
 from workers.beat.runs import Slot
 from workers.beat.sender import Sender, UnreachableError, as_celery_knows_it
 from workers.delivery.pressure.policy import ShedResult
+from workers.exits import refuse_to_start
+from workers.supervision.notify import status, systemd
 
 logger = structlog.get_logger(__name__)
 
@@ -55,7 +57,7 @@ class SlotScheduler(Scheduler):
     def setup_schedule(self) -> None:
         """Refuse a schedule that could not be sent, and a database without our tables, before anything is sent."""
         if problems := code.problems(self.app.conf.beat_schedule):
-            sys.exit("the schedule is refused; nothing was started:\n" + "\n".join(map(str, problems)))
+            refuse_to_start("the schedule is refused; nothing was started:\n" + "\n".join(map(str, problems)))
         if self._tables_missing():
             sys.exit("the tables of the scheduler are missing: run `python manage.py migrate` first")
         self._warm_up()
@@ -75,6 +77,7 @@ class SlotScheduler(Scheduler):
             return RETRY
         finally:
             self._busy = False
+            systemd().tell("READY=1", "WATCHDOG=1", status(self._told()))
             if self._stopping:
                 raise SystemExit
 
@@ -134,6 +137,10 @@ class SlotScheduler(Scheduler):
             self._plan.refresh()
             self._tidy()
         self._trouble_is_over("database")
+
+    def _told(self) -> str:
+        trouble = "".join(f", no {what}" for what in sorted(self._troubles))
+        return ("active" if self._tenure.held else f"waiting; active: {self._tenure.holder or 'nobody'}") + trouble
 
     def _announce(self, *, holds: bool) -> None:
         self._plan.forget()

@@ -1,4 +1,4 @@
-"""`workers beat`: who schedules, what is due, and what was missed."""
+"""`workers beat`: schedules; or says who does, what is due, and what was missed."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -7,9 +7,12 @@ import click
 import django
 from django.db import DatabaseError
 
+from config.env import environment
 from workers.brokers.report import Report
 from workers.commands.output import refuse
 from workers.commands.reports import EPILOG, show
+from workers.commands.service import become_celery
+from workers.derive.command_line import APP
 from workers.topology import topology
 
 as_json = click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
@@ -17,8 +20,15 @@ as_json = click.option("--json", "as_json", is_flag=True, help="The same as JSON
 
 @click.group()
 def beat() -> None:
-    """Show who sends the periodic tasks, what is due, and what was missed."""
+    """Send the periodic tasks; or show who does, what is due, and what was missed."""
+    topology()  # a wrong workers.yml is refused here, not in the middle of Django's set-up
     django.setup()
+
+
+@beat.command()
+def run() -> None:
+    """Become a scheduler. Any number may run, on any hosts: one sends, and another takes over when it is gone."""
+    become_celery("-A", APP, "--quiet", "beat", "--pidfile=", "--loglevel", environment().log_level)
 
 
 @beat.command(epilog=EPILOG)

@@ -15,8 +15,8 @@ stdout = Console(highlight=False, soft_wrap=True)
 stderr = Console(highlight=False, soft_wrap=True, stderr=True)
 
 
-def refuse(reasons: Sequence[str], codes: Sequence[str] = ()) -> NoReturn:
-    """Print each reason on a line of its own and leave with REFUSED."""
+def refuse(reasons: Sequence[str], codes: Sequence[str] = (), exit_code: int = REFUSED) -> NoReturn:
+    """Print each reason on a line of its own and leave."""
     for reason in reasons:
         line = Text(reason)
         line.highlight_regex(r"^\S+:\d+:\d+", "bold")
@@ -25,7 +25,7 @@ def refuse(reasons: Sequence[str], codes: Sequence[str] = ()) -> NoReturn:
         stderr.print(line)
     if codes:
         stderr.print(f"refused: {len(reasons)} {'reason' if len(reasons) == 1 else 'reasons'}", style="bold red")
-    sys.exit(REFUSED)
+    sys.exit(exit_code)
 
 
 def print_json(data: Any) -> None:

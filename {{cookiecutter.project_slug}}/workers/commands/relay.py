@@ -8,6 +8,7 @@ import click
 import django
 
 from workers.commands.output import REFUSED, stderr, stdout
+from workers.topology import topology
 
 
 @click.command()
@@ -17,6 +18,7 @@ def relay(*, once: bool) -> None:
 
     Collects dead letters and brings back results, too. Any number of relays may run, on any hosts; one is enough.
     """
+    topology()  # a wrong workers.yml is refused here, not in the middle of Django's set-up
     django.setup()
     stopping = Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,14 +1,13 @@
 """`workers run WORKER`: becomes one of a group's workers; what a unit starts."""
 
-import os
-import sys
-
 import click
 from django.conf import settings
 
 from config.env import environment
 from workers.commands.output import refuse
+from workers.commands.service import become_celery
 from workers.derive.command_line import worker_command
+from workers.exits import CONFIGURATION
 from workers.topology import Group, Loaded, load
 from workers.topology.instances import group_of, instances, spare
 from workers.topology.rules import IGNORED, LOCAL_ENVIRONMENTS
@@ -27,15 +26,16 @@ def run(*, worker: str, solo: bool, more: tuple[str, ...]) -> None:
     loaded = load()
     group = group_of(worker)
     if group not in loaded.topology.groups:
-        refuse([f"workers.yml has no group {group!r}; its groups: {', '.join(loaded.topology.groups)}"])
+        why = f"workers.yml has no group {group!r}; its groups: {', '.join(loaded.topology.groups)}"
+        refuse([why], exit_code=CONFIGURATION)
     known = [*instances(group, loaded.topology.groups[group]), spare(group)]
     if worker not in known:
-        refuse([f"{group} has no worker {worker!r} (`instances`, workers.yml); its workers: {', '.join(known)}"])
+        why = f"{group} has no worker {worker!r} (`instances`, workers.yml); its workers: {', '.join(known)}"
+        refuse([why], exit_code=CONFIGURATION)
     chosen = _debugged(loaded, group) if solo else loaded.topology.groups[group]
     settings.SECRET_KEY  # noqa: B018 - reads the variables of every app, so that all that is missing is said here
     arguments = worker_command(worker, chosen, log_level=environment().log_level)
-    command = [sys.executable, "-m", "celery", *arguments, *more]
-    os.execv(command[0], command)  # noqa: S606 - our own interpreter with our own arguments
+    become_celery(*arguments, *more)
 
 
 def _debugged(loaded: Loaded, name: str) -> Group:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event, Thread
+from time import monotonic
 from typing import Final
 
 import structlog
@@ -13,11 +14,16 @@ from workers.delivery.dead import collect, retention
 from workers.delivery.models import checkpoints, claims
 from workers.delivery.outbox.relay import Relay
 from workers.delivery.results import drain
+from workers.supervision.notify import status, systemd
 
 #: Seconds between two attempts of a duty that fails again and again: what was away is used so soon after its return.
 LONGEST_PAUSE: Final = 10.0
 #: Seconds a stop waits for duties that are under way; each ends what it is at, or is left to the next relay.
 STOP_WITHIN: Final = 5.0
+#: Seconds after which a duty that is not done once is taken for stuck, and the relay for one that systemd replaces.
+STUCK: Final = 1800.0
+#: Seconds between two signs of life.
+ALIVE_EVERY: Final = 5.0
 
 logger = structlog.get_logger(__name__)
 
@@ -46,22 +52,34 @@ def duties(app: Celery, stopping: Event) -> list[Duty]:
 
 def work(all_of_them: Sequence[Duty], stopping: Event) -> None:
     """Do each duty in its time until `stopping` is set; returns at most STOP_WITHIN seconds after."""
+    due: dict[str, float] = {}
     threads = [
         Thread(
-            target=_repeat, args=(duty, stopping), name=duty.name, daemon=True
+            target=_repeat, args=(duty, stopping, due), name=duty.name, daemon=True
         )  # a hanging one must not hold up a stop
         for duty in all_of_them
     ]
     for thread in threads:
         thread.start()
-    stopping.wait()
+    systemd().tell("READY=1", status(f"{len(threads)} duties"))
+    while not stopping.wait(ALIVE_EVERY):
+        _tell(due)
+    systemd().tell("STOPPING=1")
     for thread in threads:
         thread.join(STOP_WITHIN / len(threads))
 
 
-def _repeat(duty: Duty, stopping: Event) -> None:
+def _tell(due: dict[str, float]) -> None:
+    """Give systemd a sign of life, unless a duty is stuck."""
+    stuck = [name for name, moment in due.copy().items() if moment < monotonic()]
+    systemd().tell(*([status(f"stuck: {', '.join(stuck)}")] if stuck else ["WATCHDOG=1"]))
+
+
+def _repeat(duty: Duty, stopping: Event, due: dict[str, float]) -> None:
+    """`due`: by when each duty is to have been done again."""
     pause = duty.every
     while not stopping.is_set():
+        due[duty.name] = monotonic() + STUCK
         close_old_connections()  # and have the one that is kept tested: the database may have been restarted
         try:
             done = duty.run()
@@ -73,6 +91,7 @@ def _repeat(duty: Duty, stopping: Event) -> None:
             pause = duty.every
             if done:
                 logger.info("duty_done", duty=duty.name, count=done)
+        due[duty.name] = monotonic() + pause + STUCK
         stopping.wait(pause)
     connection.close()
 

@@ -29,7 +29,7 @@ def local_processes(topology: Topology) -> list[LocalProcess]:
         LocalProcess("web", _python("gunicorn", "config.wsgi", "-c", "config/gunicorn.conf.py"), "web"),
         *workers,
         LocalProcess("relay", _python("workers", "relay"), "relay"),
-        LocalProcess("beat", _celery("beat", "--pidfile="), "beat"),
+        LocalProcess("beat", _python("workers", "beat", "run"), "beat"),
         LocalProcess("flower", _celery("flower", "--conf=config/flowerconfig.py"), "flower"),
     ]
 

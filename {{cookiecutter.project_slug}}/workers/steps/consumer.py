@@ -13,6 +13,8 @@ from workers.brokers.reasons import reason
 from workers.derive.sentinel import SCHEME as SENTINEL
 from workers.steps.patience import FIRST_PAUSE, pauses, rest
 from workers.steps.refusing import Refusing
+from workers.supervision import watchdog
+from workers.supervision.pulse import pulse
 
 logger = structlog.get_logger(__name__)
 
@@ -29,6 +31,7 @@ class Consumer(Refusing, consumer.Consumer):
             "workers.steps.unsent:SendUnsent",
             "workers.steps.green:GreenSignals",
             "workers.steps.slots:CatchAll",
+            "workers.steps.pulse:Pulse",
         )
 
     def ensure_connected(self, conn: Connection) -> Connection:
@@ -43,8 +46,19 @@ class Consumer(Refusing, consumer.Consumer):
                 return conn
             variable, told = _where("; ".join(dict.fromkeys(failures)))
             logger.error("broker_refuses", variable=variable, reason=told, next_try=f"in {pause:g} s")
+            pulse.wait(f"the broker: {told}")
             rest(pause)
         raise AssertionError("the pauses never end")
+
+    def on_ready(self) -> None:
+        """The broker has been asked for messages; each time that a connection is new."""
+        super().on_ready()
+        watchdog.begin(self)
+
+    def perform_pending_operations(self) -> None:
+        """What a gevent worker does in each round of its loop."""
+        pulse.turn()
+        super().perform_pending_operations()
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Get ready to connect again; a user who may not consume gets a line, and does not try five times a second."""
@@ -59,6 +73,7 @@ def _tried(conn: Connection) -> list[str]:
     failures: list[str] = []
 
     def note(error: Exception, _pause: float) -> None:
+        pulse.turn()
         # Behind Sentinels an error says by itself whom it came from; the connection has a primary's name only.
         failures.append(
             str(error) if conn.transport_cls == SENTINEL else f"{conn.hostname}:{conn.port} {reason(error)}"

@@ -8,6 +8,7 @@ from celery import bootsteps
 
 from workers.derive.broker import is_rabbitmq
 from workers.steps.patience import pauses, rest
+from workers.supervision.pulse import pulse
 
 DECLARE: Final = "python -m workers brokers declare"
 
@@ -36,6 +37,7 @@ class DeclareTopology(bootsteps.StartStopStep):
             if not missing:
                 return
             logger.error("queue_missing", queue=missing[0], cure=f"run `{DECLARE}`", next_look=f"in {pause:g} s")
+            pulse.wait(f"the queue {missing[0]}, which is missing: run `{DECLARE}`")
             rest(pause)
 
 

@@ -6,6 +6,8 @@ from typing import Final
 
 from celery.worker.state import maybe_shutdown
 
+from workers.supervision.pulse import pulse
+
 #: Seconds. A broker that comes back is found within the longest; a thousand workers ask 200 times a second meanwhile.
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 5.0
@@ -26,4 +28,5 @@ def rest(seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         maybe_shutdown()
+        pulse.turn()
         time.sleep(STEP)

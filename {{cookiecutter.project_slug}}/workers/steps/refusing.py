@@ -18,6 +18,7 @@ from workers.delivery.outlet import NotSentError
 from workers.delivery.size import MessageTooLargeError
 from workers.delivery.strategy import DATA_ERRORS, RefusedError, inspect
 from workers.process import current_group
+from workers.supervision.pulse import pulse
 
 logger = structlog.get_logger(__name__)
 #: Kombu wants a logger of the standard library for what it cannot acknowledge.
@@ -36,6 +37,7 @@ class Refusing:
         tasks = self.app.tasks
 
         def on_task_received(message: Any) -> None:
+            pulse.receive(message)
             try:
                 inspect(message, tasks)
                 handle(message)

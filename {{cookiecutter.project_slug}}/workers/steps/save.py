@@ -5,6 +5,7 @@ from typing import Any
 from celery import bootsteps, signals
 
 from workers.delivery import stopping
+from workers.supervision.pulse import pulse
 
 
 class SaveOnStop(bootsteps.StartStopStep):
@@ -20,7 +21,7 @@ class SaveOnStop(bootsteps.StartStopStep):
         wait = worker.wait_for_soft_shutdown
 
         def tell_and_wait() -> None:
-            stopping.announce()
+            self._announce()
             wait()
 
         worker.wait_for_soft_shutdown = tell_and_wait  # SIGQUIT; it is called before any step hears of the stop
@@ -29,7 +30,11 @@ class SaveOnStop(bootsteps.StartStopStep):
 
     def close(self, _worker: Any) -> None:
         """Called first of all in a stop by SIGTERM or by remote control."""
+        self._announce()
+
+    def _announce(self) -> None:
         stopping.announce()
+        pulse.stop()
 
     def _forget(self, **_: object) -> None:
         stopping.forget()

@@ -9,8 +9,9 @@ from workers.topology.model import Group, Topology
 PARENT_MEMORY: Final = 120
 #: MiB a slot of the shared-memory pools adds at most: a thread's or greenlet's stack and what its task holds.
 SHARED_SLOT_MEMORY: Final = 4
-#: Connections a worker's main process opens: consumer, events, replies to remote control, lost and dead tasks.
-BROKER_CONNECTIONS_PER_WORKER: Final = 4
+#: Connections a worker's main process opens: consumer, events, replies to remote control, lost and dead tasks, and its
+#: watchdog's question how much waits.
+BROKER_CONNECTIONS_PER_WORKER: Final = 5
 #: Connections from which a slot or a thread of the web publishes: one, and one for durable tasks.
 PUBLISHERS: Final = 2
 #: Connections of a relay: to the database one for each of its duties, and to the broker.
