@@ -1,22 +1,33 @@
 """gunicorn: threads in a few processes, behind a proxy. `gunicorn --check-config` reads it in the tests."""
 
 import os
+import time
+
+from django.core.exceptions import ImproperlyConfigured
 
 import telemetry
 from config.env import environment, select_settings
 from telemetry.logs import configure, django_logging
-from workers.topology import topology
+from workers.exits import refuse_to_start
+from workers.supervision.notify import status, systemd
+from workers.topology import TopologyError, topology
 
-select_settings()
-_web = topology().web
+try:
+    select_settings()
+    _web, _env = topology().web, environment()
+except (ImproperlyConfigured, TopologyError) as error:
+    refuse_to_start(str(error))
 
-# The proxy's side only: nobody else may set X-Forwarded-Proto.
-bind = f"127.0.0.1:{environment().web_port}"
+# The proxy's side only: nobody else may set X-Forwarded-Proto. A socket that systemd hands over goes before this one.
+bind = f"127.0.0.1:{_env.web_port}"
 
 # A page waits for the database and the broker most of its time, so threads share a process.
 worker_class = "gthread"
 workers = _web.processes
 threads = _web.threads
+
+# The application is loaded once, before anything is served, and shared: a further process is there in milliseconds.
+preload_app = True
 
 # A process is replaced after so many requests, so that leaks stay bounded; the jitter keeps them from going together.
 max_requests = 10_000
@@ -35,8 +46,19 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 control_socket_disable = True
 
 # One JSON line a request, with its request_id, through the same processors as every other line.
-configure(django_logging(environment()))
-logconfig_dict = django_logging(environment())
+configure(django_logging(_env))
+logconfig_dict = django_logging(_env)
+
+
+def when_ready(server: object) -> None:  # noqa: ARG001
+    """Tell systemd what there is; that it is ready, gunicorn has told."""
+    systemd().tell(status(f"{workers} processes of {threads} threads"))
+
+
+def on_reload(server: object) -> None:  # noqa: ARG001
+    """Tell systemd that new processes come at once; the old ones finish what they have, and nobody waits for that."""
+    systemd().tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+    systemd().tell("READY=1")
 
 
 def post_fork(server: object, worker: object) -> None:  # noqa: ARG001

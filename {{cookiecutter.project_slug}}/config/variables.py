@@ -57,20 +57,22 @@ class DotenvFile(_Values):
 
 
 class Credentials(_Values):
-    """One file a variable in `directory`: a role's own goes before what all roles share."""
+    """One file a variable in `directory`: NAME, or as the units import it from the store, PROJECT.ROLE.NAME.
 
-    #: What names may begin with; the units give these to what they import from the credential store.
-    PREFIXES = ("", "own.", "all.")
+    A role's own goes before what all roles share, PROJECT.all.NAME. The names stay what they are in the store, because
+    an encrypted credential holds its name and systemd compares.
+    """
 
     def __init__(self, settings_cls: type[BaseSettings], directory: Path) -> None:
         super().__init__(settings_cls)
-        self.directory = directory
+        files = sorted(directory.iterdir(), key=lambda file: ("." not in file.name, ".all." not in file.name))
+        # The strongest comes last: without a dot, then a role's own.
+        self.files = {file.name.rpartition(".")[2]: file for file in files}
 
     def get_field_value(self, _field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """Find the value; an empty file means "not set", and the line's end is the editor's."""
-        files = (self.directory / f"{prefix}{field_name.upper()}" for prefix in self.PREFIXES)
-        found = next((file for file in files if file.is_file()), None)
-        return self._text(found) if found else None, field_name, False
+        file = self.files.get(field_name.upper())
+        return self._text(file) if file else None, field_name, False
 
     @staticmethod
     def _text(file: Path) -> str | None:

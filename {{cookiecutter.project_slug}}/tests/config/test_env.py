@@ -156,16 +156,16 @@ def test_the_process_is_stronger_than_a_credential_and_that_than_the_file(
 @pytest.mark.parametrize(
     ("files", "port"),
     [
-        ({"all.WEB_PORT": "1"}, 1),
-        ({"all.WEB_PORT": "1", "own.WEB_PORT": "2"}, 2),
-        ({"all.WEB_PORT": "1", "own.WEB_PORT": "2", "WEB_PORT": "3"}, 3),
-        ({"own.WEB_PORT": "", "other.WEB_PORT": "1"}, 8000),
+        ({"shop.all.WEB_PORT": "1"}, 1),
+        ({"shop.all.WEB_PORT": "1", "shop.worker.WEB_PORT": "2"}, 2),
+        ({"shop.all.WEB_PORT": "1", "shop.worker.WEB_PORT": "2", "WEB_PORT": "3"}, 3),
+        ({"shop.worker.WEB_PORT": "", "shop.worker.FLOWER_PORT": "1"}, 8000),
     ],
 )
 def test_a_roles_own_credential_goes_before_what_all_share(
     variables_are: SetEnvironment, tmp_path: Path, files: dict[str, str], port: int
 ) -> None:
-    """The units give these names to what they import: workers and web log in to the broker as different users."""
+    """As the units import them from the store: workers and web log in to the broker as different users."""
     for name, value in files.items():
         (tmp_path / name).write_text(value)
     variables_are(PRODUCTION, CREDENTIALS_DIRECTORY=str(tmp_path))
@@ -176,10 +176,10 @@ def test_a_credential_that_is_no_text_is_reported_without_its_bytes(
     variables_are: SetEnvironment, tmp_path: Path
 ) -> None:
     """An encrypted one that nobody has decrypted, say."""
-    (tmp_path / "own.SECRET_KEY").write_bytes(b"\xff\xfe secret")
+    (tmp_path / "shop.worker.SECRET_KEY").write_bytes(b"\xff\xfe secret")
     variables_are(LOCAL, CREDENTIALS_DIRECTORY=str(tmp_path))
     [said] = report(Environment)
-    assert said == f"the credential {tmp_path}/own.SECRET_KEY cannot be read as text: UnicodeDecodeError"
+    assert said == f"the credential {tmp_path}/shop.worker.SECRET_KEY cannot be read as text: UnicodeDecodeError"
 
 
 @pytest.mark.parametrize("name", ["test", "staging", "production"])

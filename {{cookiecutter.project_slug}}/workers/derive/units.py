@@ -32,6 +32,7 @@ def units(topology: Topology) -> dict[PurePosixPath, str]:
     return {
         **dict(_static(project)),
         **dict(_derived(topology)),
+        PurePosixPath("etc/logrotate.d", f"celery-multi-{project}"): multi.logrotate(project),
         PurePosixPath("etc/sysusers.d", f"celery-{project}.conf"): _users(project),
         PurePosixPath("etc/tmpfiles.d", f"celery-{project}.conf"): _folders(project),
     }

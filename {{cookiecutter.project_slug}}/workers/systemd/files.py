@@ -9,7 +9,7 @@ from typing import Final, Literal
 #: The first line of each. What follows is known not to be an owner's own.
 MARK: Final = "# Written by `python -m workers units` for {project}, which overwrites it: put changes into a drop-in.\n"
 #: Where marked files may lie, from the root of the file system.
-FOLDERS: Final = ("etc/systemd/system", "etc/sysusers.d", "etc/tmpfiles.d")
+FOLDERS: Final = ("etc/systemd/system", "etc/sysusers.d", "etc/tmpfiles.d", "etc/logrotate.d")
 
 
 @dataclass(frozen=True)
