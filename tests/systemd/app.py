@@ -158,6 +158,11 @@ class App:
         """Until a property of a unit has one of these values."""
         until(lambda: self.show(unit, name) in values, lambda: f"{unit} {name}={values}: {self.status(unit)}", timeout)
 
+    def wait_ended(self, *units: str) -> None:
+        """Until none of them runs or leaves; a target's stop waits for itself only."""
+        for each in units:
+            self.wait(each, "ActiveState", "inactive")
+
     def status(self, unit: str) -> str:
         """What an operator sees."""
         return self.host.run("systemctl", "status", "--no-pager", "--full", unit, check=False).stdout
