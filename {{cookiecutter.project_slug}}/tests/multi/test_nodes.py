@@ -11,8 +11,9 @@ import pytest
 
 from tests.conftest import until
 from tests.workers.sample import SOUND, loaded
+from workers.multi import nodes
 from workers.multi.control import Multi, MultiError
-from workers.multi.nodes import Node, unfit
+from workers.multi.nodes import HiddenError, Node, unfit
 
 
 @contextmanager
@@ -55,6 +56,18 @@ def test_a_number_that_is_somebody_elses_now_is_no_node(multi: Multi, name: str)
         assert process.poll() is None
     assert [*states, node.state] == ["gone", "stopped"]
     assert "which is no such node; removed" in (multi.pid_dir / "said").read_text()
+
+
+def test_a_process_that_is_hidden_is_not_taken_for_dead(multi: Multi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sandbox hides what another one started: the node would lose its pid file, and run on."""
+    node = _batch(multi)
+    with _process("worker", "-n", "batch@host") as process:
+        node.pid_file.write_text(f"{process.pid}\n")
+        monkeypatch.setattr(nodes, "PROC", multi.pid_dir / "empty")
+        with pytest.raises(HiddenError, match=f"batch: process {process.pid} of .* is hidden from user"):
+            multi.stop([node], wait=True)
+        assert process.poll() is None
+    assert node.pid_file.exists()
 
 
 def test_a_file_without_a_number_is_no_node(multi: Multi) -> None:

@@ -125,8 +125,8 @@ def test_a_worker_that_had_to_be_killed_runs_anew_and_is_named() -> None:
 
 
 def test_a_spare_that_still_drains_is_waited_for() -> None:
-    """An earlier replacement has not waited for it; a task of its group may take its time."""
-    manager = _manager(spare=Service(drains=50, stop_timeout=60))
+    """An earlier replacement has not waited for it; its tasks may take longer than a start."""
+    manager = _manager(spare=Service(drains=100, stop_timeout=110))
     manager.stop(SPARE)
     _replace(manager)
     assert manager.fewest["workers"] >= 2

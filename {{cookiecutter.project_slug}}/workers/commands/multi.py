@@ -12,8 +12,10 @@ from workers.commands.output import refuse, stdout
 from workers.commands.reports import EPILOG, show
 from workers.derive.multi import log_folder, pid_folder
 from workers.multi.control import Multi, MultiError
-from workers.multi.nodes import PROC, Node
-from workers.systemd.systemctl import SystemctlError
+from workers.multi.nodes import PROC, HiddenError, Node
+from workers.systemd import replacing
+from workers.systemd.installed import check_unit, loaded_here
+from workers.systemd.systemctl import Systemctl, SystemctlError
 from workers.topology import load
 
 _names = click.argument("names", metavar="[GROUP|WORKER]...", nargs=-1)
@@ -30,7 +32,7 @@ def multi(ctx: click.Context, *, pid_dir: Path | None, log_dir: Path | None) -> 
     """
     if not PROC.is_dir():
         refuse(["`workers multi` needs Linux: elsewhere nobody says whose a pid file's number is now"])
-    topology = load().topology
+    topology = loaded_here().topology
     pids, logs = (Path(folder(topology.project)) for folder in (pid_folder, log_folder))
     ctx.obj = Multi(topology, pid_dir or pids, log_dir or logs, stdout.print)
 
@@ -45,7 +47,7 @@ def start(own: Multi, names: tuple[str, ...]) -> None:
     """
     with _refusing():
         nodes = own.chosen(names)
-        verify(load())
+        _verify(own)
         own.start(nodes)
     _say(nodes)
 
@@ -78,7 +80,7 @@ def restart(own: Multi, names: tuple[str, ...]) -> None:
     """
     with _refusing():
         nodes = own.chosen(names)
-        verify(load())
+        _verify(own)
         own.restart(nodes)
     _say(nodes)
 
@@ -91,9 +93,17 @@ def status(own: Multi, *, names: tuple[str, ...], as_json: bool) -> None:
     """Show which nodes run, since when. Critical: one does not."""
     with _refusing():
         nodes = own.chosen(names)
-    rows = [(node.name, node.state, *_process(node), str(node.log)) for node in nodes]
+        rows = [(node.name, node.state, *_process(node), str(node.log)) for node in nodes]
     table = Table("nodes", ("node", "state", "pid", "since", "log"), rows)
     show([Report(f"celery multi of {own.topology.project}", [table], list(_findings(nodes)))], as_json=as_json)
+
+
+def _verify(own: Multi) -> None:
+    """`workers check`, where the nodes would find things: within the unit there are secrets that no shell has."""
+    if own.belongs_to_unit:
+        replacing.verify(Systemctl(), check_unit(own.topology.project))
+    else:
+        verify(load())
 
 
 def _process(node: Node) -> tuple[int | None, str | None]:
@@ -121,5 +131,7 @@ def _refusing() -> Iterator[None]:
         yield
     except MultiError as error:
         refuse(error.reasons)
-    except (SystemctlError, PermissionError) as error:
+    except replacing.RefusedError as error:
+        refuse([*error.lines, str(error)])
+    except (HiddenError, SystemctlError, PermissionError) as error:
         refuse([str(error)])

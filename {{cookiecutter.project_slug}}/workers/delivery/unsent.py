@@ -43,6 +43,11 @@ def keep(unsent: Unsent, error: NotSentError) -> None:
     _waiting.append(unsent)
 
 
+def waiting() -> int:
+    """How many there are."""
+    return len(_waiting)
+
+
 def try_again() -> None:
     """Send what waits, until one fails; threads may do so at the same time."""
     while _waiting:

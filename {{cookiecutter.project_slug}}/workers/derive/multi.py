@@ -86,6 +86,8 @@ def drop_in(topology: Topology) -> str:
         "",
         "[Service]",
         f"TimeoutStopSec={max(map(stop_timeout, topology.groups.values()))}",
+        "# Each of its commands would be in a user namespace of its own, and see no node that another has started.",
+        "PrivateUsers=no",
     ]
     if any(group.start_method == "spawn" for group in topology.groups.values()):
         lines.append("MemoryDenyWriteExecute=no")

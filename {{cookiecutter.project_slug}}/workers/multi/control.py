@@ -60,7 +60,7 @@ class Multi:
         missing = [node for node in nodes if node.state != "running"]
         if not missing:
             return
-        if self._belongs_to_unit:
+        if self.belongs_to_unit:
             Systemctl().reload(unit_name(self.topology.project))
         else:
             self._clear(missing)
@@ -77,7 +77,7 @@ class Multi:
     def restart(self, nodes: Sequence[Node]) -> None:
         """Stop and start them; within the unit where they are the unit's: its user, sandbox and credentials."""
         self._refuse_unwritable()
-        if self._belongs_to_unit:
+        if self.belongs_to_unit:
             self.stop(nodes, wait=True)
             self.start(nodes)
             return
@@ -86,7 +86,7 @@ class Multi:
         self._wait_for_start(nodes)
 
     @property
-    def _belongs_to_unit(self) -> bool:
+    def belongs_to_unit(self) -> bool:
         """Whether others of these nodes run in the unit, and this process does not."""
         unit = unit_name(self.topology.project)
         return not in_unit(unit) and any(node.runs_in(unit) for node in self.chosen(()))
@@ -107,7 +107,8 @@ class Multi:
     def _celery(self, verb: str, nodes: Sequence[Node]) -> None:
         names = {node.name for node in nodes}
         arguments = multi_arguments(verb, self.topology, pid_dir=self.pid_dir, log_dir=self.log_dir, only=names)
-        command = [sys.executable, "-m", "celery", "multi", *arguments]
+        interpreter = str(Path(sys.prefix).resolve() / "bin" / Path(sys.executable).name)  # of this release for good
+        command = [interpreter, "-m", "celery", "multi", *arguments]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode:
             raise MultiError(f"celery multi {verb}: exit code {done.returncode}", done.stdout + done.stderr)

@@ -9,6 +9,11 @@ from typing import Final, Literal
 #: Where the kernel tells about processes; without it no pid file can be believed.
 PROC: Final = Path("/proc")
 
+
+class HiddenError(Exception):
+    """A pid file's process exists and cannot be looked at: nobody can say whether it is the node."""
+
+
 State = Literal["running", "gone", "stopped"]
 
 
@@ -34,6 +39,8 @@ class Node:
         pid = self.pid
         if pid and self._is(pid):
             return "running"
+        if pid:
+            self._refuse_hidden(pid)
         return "gone" if self.pid_file.exists() else "stopped"
 
     @property
@@ -61,6 +68,21 @@ class Node:
         except OSError:
             return False
         return any(argument.startswith(f"{self.name}@".encode()) for argument in arguments)
+
+    def _refuse_hidden(self, pid: int) -> None:
+        """A sandbox hides processes (ProtectProc=, PrivateUsers=): they would be taken for dead, and left running."""
+        if not (PROC / str(pid)).exists() and _exists(pid):
+            raise HiddenError(f"{self.name}: process {pid} of {self.pid_file} is hidden from user {os.geteuid()} here")
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def in_unit(unit: str, process: str = "self") -> bool:

@@ -19,7 +19,8 @@ class Look:
     """Tasks that run or wait for a slot."""
     slots: int
     held: int
-    """Messages that it has not acknowledged."""
+    """Messages that it has not acknowledged, as far as they are tasks to be done. One whose task is done and whose
+    acknowledgement went nowhere takes up room as well, for ever: that makes a worker deaf."""
     credit: int
     """Messages that the broker lets it hold."""
     waiting: int | None

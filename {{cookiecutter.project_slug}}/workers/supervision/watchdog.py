@@ -17,6 +17,7 @@ from typing import Any, Final
 import structlog
 from celery.worker import state
 
+from workers.delivery import unsent
 from workers.delivery.outlet import REFUSALS
 from workers.delivery.pressure.gauge import Gauge
 from workers.derive.broker import is_rabbitmq
@@ -116,7 +117,7 @@ class Watchdog:
             running=len(state.active_requests),
             reserved=len(state.reserved_requests),
             slots=consumer.pool.num_processes,
-            held=_unacknowledged(),
+            held=_held(consumer),
             credit=_credit(consumer),
             waiting=waiting,
             waits_for=pulse.waits_for,
@@ -146,8 +147,10 @@ def _farewell(now: Look) -> str:
     return f"stopping: {tasks} {ran:.0f}{limit} s"
 
 
-def _unacknowledged() -> int:
-    return sum(not message.acknowledged for message in _snapshot(pulse.held))
+def _held(consumer: Any) -> int:
+    limited = sum(len(bucket.contents) for bucket in consumer.task_buckets.values() if bucket)
+    tasks = len(state.reserved_requests) + len(state.scheduled_requests) + limited + unsent.waiting()
+    return min(tasks, sum(not message.acknowledged for message in _snapshot(pulse.held)))
 
 
 def _credit(consumer: Any) -> int:

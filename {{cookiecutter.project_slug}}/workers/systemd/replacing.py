@@ -1,10 +1,11 @@
 """Replacing a group's workers, one after the other, while a spare takes tasks in their place."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from workers.systemd.draining import NotDoneError, Watch, drain, installed
-from workers.systemd.systemctl import SystemctlError, Unit
+from workers.systemd.systemctl import Systemctl, SystemctlError, Unit
 
 
 class RefusedError(Exception):
@@ -13,6 +14,16 @@ class RefusedError(Exception):
     def __init__(self, message: str, lines: Sequence[str] = ()) -> None:
         self.lines = tuple(lines)
         super().__init__(message)
+
+
+def verify(systemctl: Systemctl, check: str) -> None:
+    """`workers check` as the workers find things: their user, environment and credentials. Raises RefusedError."""
+    [unit] = installed(systemctl, [check])
+    try:
+        systemctl.start(unit.name, wait=True)
+    except SystemctlError as error:
+        [failed] = systemctl.show(check)
+        raise RefusedError(f"{error}; nothing was touched", systemctl.said(failed)) from None
 
 
 @dataclass
@@ -31,7 +42,8 @@ class Replacement:
     def run(self) -> None:
         """Do it. Raises RefusedError before anything is touched, NotDoneError with what stands where after that."""
         installed(self.watch.systemctl, [*self.workers, *([self.spare] if self.spare else [])])
-        self._verify()
+        verify(self.watch.systemctl, self.check)
+        self.watch.say(self.check, "the new workers would run")
         if self.spare:
             self._begin_spare(self.spare)
         for number, worker in enumerate(self.workers):
@@ -39,16 +51,6 @@ class Replacement:
         for leaving in (*([self.spare] if self.spare else []), *self.old):
             self.watch.systemctl.stop(leaving)
             self.watch.say(leaving, "finishes what it has, and leaves")
-
-    def _verify(self) -> None:
-        """`workers check` as the workers themselves would find things: their user, environment and credentials."""
-        [unit] = installed(self.watch.systemctl, [self.check])
-        try:
-            self.watch.systemctl.start(unit.name, wait=True)
-        except SystemctlError as error:
-            [failed] = self.watch.systemctl.show(self.check)
-            raise RefusedError(f"{error}; nothing was touched", self.watch.systemctl.said(failed)) from None
-        self.watch.say(self.check, "the new workers would run")
 
     def _begin_spare(self, spare: str) -> None:
         """The first of the new: if it does not come up, the old ones have not been touched."""
@@ -88,7 +90,8 @@ class Replacement:
         said = "".join(f"\n  {line}" for line in self.watch.systemctl.said(unit))
         if not keep:
             self.watch.systemctl.stop(unit.name)
-            self.watch.systemctl.reset_failed(unit.name)
+            with suppress(SystemctlError):  # systemd has forgotten it already
+                self.watch.systemctl.reset_failed(unit.name)
         raise NotDoneError(f"{unit.name} did not become ready ({found}); {standing}{said}")
 
     def _standing(self, left: Sequence[str]) -> str:
