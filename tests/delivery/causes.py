@@ -180,7 +180,7 @@ def _more(ground: Ground, known: dict[str, int]) -> bool:
 
 
 def _limits(ground: Ground) -> list[Limit]:
-    return [Limit(worker.host, group, ROOM) for worker in ground.workers for group in PREFORK]
+    return [Limit(worker.host, unit, ROOM) for worker in ground.workers for unit in worker.workers(PREFORK)]
 
 
 def _cluster(ground: Ground) -> Cluster:

@@ -19,7 +19,7 @@ class Limit:
     """What a worker's unit may take from now on, beside what it has: MiB."""
 
     host: Host
-    group: str
+    unit: str
     mebibytes: int
 
     def set(self) -> None:
@@ -46,13 +46,14 @@ class Limit:
 
     @property
     def _own(self) -> Path:
-        return CONTROLLER / f"rehearsal.{self.host.network.fleet}.{self.host.name}.{self.group}"
+        return CONTROLLER / f"rehearsal.{self.host.network.fleet}.{self.host.name}.{self.unit}"
 
     def _move(self, target: Path) -> None:
         """Put all processes of the unit under `target`; what they start meanwhile is found in the next round."""
-        unit = self.host.cgroup.path / f"payload/system.slice/system-worker.slice/worker@{self.group}.service"
+        shown = self.host.run("systemctl", "show", "--value", "--property=ControlGroup", self.unit)
+        group = self.host.cgroup.path / "payload" / shown.stdout.strip().lstrip("/")
         moved: set[str] = set()
-        while left := set((unit / "cgroup.procs").read_text(encoding="ascii").split()) - moved:
+        while left := set((group / "cgroup.procs").read_text(encoding="ascii").split()) - moved:
             for pid in left:
                 _attach(pid, target)
             moved |= left
