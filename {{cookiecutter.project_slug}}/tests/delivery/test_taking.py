@@ -13,6 +13,7 @@ from redis.exceptions import ConnectionError  # noqa: A004 - the client's own, n
 from tests.delivery.channels import app as app  # noqa: PLC0414 - a fixture
 from tests.delivery.channels import opened, publish
 from workers.brokers.redis import taking
+from workers.brokers.redis.holding import Held
 
 
 class Taker:
@@ -165,6 +166,27 @@ def test_one_that_fails_takes_none_with_it(app: Celery) -> None:
             failing.drain()
         assert (ready(app), held(app), len(failing.channel.qos._delivered)) == (0, 3, 3)
     assert (ready(app), held(app)) == (3, 0)
+
+
+def test_an_acknowledgement_that_fails_frees_its_place(app: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A consumer whose places all stay taken asks for nothing, and is deaf for ever; the note goes with the next one."""
+    for item in range(2):
+        publish(app, {"item": item})
+    with taker(app, prefetch=1) as one:
+        one.drain()
+        with monkeypatch.context() as away:
+            away.setattr(Held, "_remove_from_indices", broken)
+            with pytest.raises(ConnectionError):
+                one.got[0].ack()
+        assert one.drain() == [{"item": 0}, {"item": 1}]
+        assert held(app) == 2
+        one.got[1].ack()
+        assert held(app) == 0
+
+
+def broken(*_: object, **__: object) -> None:
+    """What the server's loss comes to."""
+    raise ConnectionError
 
 
 def test_two_messages_with_one_delivery_tag_are_two(app: Celery) -> None:

@@ -1,6 +1,9 @@
 """What a consumer holds of messages on Redis, which is noted there for the case that it dies."""
 
-from contextlib import suppress
+import os
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from kombu.transport import redis, virtual
@@ -9,6 +12,22 @@ from redis.exceptions import OutOfMemoryError
 
 #: Between a message and its queue in a note: it goes back to where it was taken from, whatever its own address.
 NO_EXCHANGE: Final = b', "", '
+
+#: Delivery tags of messages that are done with, and are to be taken off the list of those held.
+_settled: Final[deque[str]] = deque()
+# A child is not the one that held them.
+os.register_at_fork(after_in_child=_settled.clear)
+
+
+@contextmanager
+def kept_if_it_fails(waiting: deque[Any]) -> Iterator[Any]:
+    """Take the first of those that wait; it waits on if the block fails. Others may do the same meanwhile."""
+    first = waiting.popleft()
+    try:
+        yield first
+    except BaseException:
+        waiting.appendleft(first)
+        raise
 
 
 class Held(redis.QoS):
@@ -23,6 +42,18 @@ class Held(redis.QoS):
     def note(self, message: Any, delivery_tag: str) -> None:
         """Note that a message is held which was taken in another way."""
         super().append(message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        """Let go of a message. Its place is free at once, whatever becomes of the note.
+
+        Kombu's stays taken where the server is away: a consumer without a free place asks for nothing any more, and so
+        never learns that its connection is lost.
+        """
+        virtual.QoS.ack(self, delivery_tag)
+        _settled.append(delivery_tag)
+        while _settled:
+            with kept_if_it_fails(_settled) as tag:
+                self._remove_from_indices(tag).execute()
 
     def _remove_from_indices(self, delivery_tag: str, pipe: Any = None) -> Any:
         """The commands after which it is no longer noted that a message is held.

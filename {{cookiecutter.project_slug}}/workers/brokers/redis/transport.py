@@ -8,13 +8,12 @@ Connections to `sentinel:` URLs use this one: see `register` in this package.
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from queue import Empty
 from typing import Any, Final
 
 from kombu.log import get_logger
-from kombu.transport import redis, virtual
+from kombu.transport import redis
 from kombu.utils.json import dumps
 from redis.backoff import NoBackoff
 from redis.exceptions import OutOfMemoryError
@@ -22,7 +21,7 @@ from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
 from workers.brokers.redis.connection import PrimaryConnection, PrimaryTLSConnection, demands_replicas, primary_pool
-from workers.brokers.redis.holding import Held
+from workers.brokers.redis.holding import Held, kept_if_it_fails
 from workers.brokers.redis.messages import given_back
 from workers.brokers.redis.sentinels import NoPrimaryError, Sentinels
 from workers.brokers.redis.taking import Taking
@@ -60,22 +59,8 @@ redis.call('SADD', KEYS[1], ARGV[1])
 
 #: Messages that this process held when their channel was closed, and that are to be given back.
 _homeless: Final[deque[Any]] = deque()
-#: Delivery tags of messages that are done with, and are to be taken off the list of those held.
-_settled: Final[deque[str]] = deque()
 # A child is not the one that held them.
 os.register_at_fork(after_in_child=_homeless.clear)
-os.register_at_fork(after_in_child=_settled.clear)
-
-
-@contextmanager
-def _kept_if_it_fails(waiting: deque[Any]) -> Iterator[Any]:
-    """Take the first of those that wait; it waits on if the block fails. Others may do the same meanwhile."""
-    first = waiting.popleft()
-    try:
-        yield first
-    except BaseException:
-        waiting.appendleft(first)
-        raise
 
 
 class QoS(Held):
@@ -87,14 +72,6 @@ class QoS(Held):
         noted = dumps([message._raw, delivery["exchange"], delivery["routing_key"]])  # noqa: SLF001 - as kombu's own
         keys = [self.unacked_index_key, channel.prefixed(self.unacked_key)]
         channel.note(keys=keys, args=[time.time(), delivery_tag, noted])
-
-    def ack(self, delivery_tag: str) -> None:
-        """Let go of a message. Its place is free at once: kombu's stays taken for ever where the server is away."""
-        virtual.QoS.ack(self, delivery_tag)
-        _settled.append(delivery_tag)
-        while _settled:
-            with _kept_if_it_fails(_settled) as tag:
-                self._remove_from_indices(tag).execute()
 
     def restore_unacked(self, client: Any = None) -> None:  # noqa: ARG002 - kombu's signature
         """Give back all that is held; what cannot be waits for this process's next connection."""
@@ -126,7 +103,7 @@ class Channel(Taking, redis.SentinelChannel):
     def give_back_homeless(self) -> None:
         """Put messages that no channel holds any more back to the front of their queues."""
         while _homeless:
-            with _kept_if_it_fails(_homeless) as message:
+            with kept_if_it_fails(_homeless) as message:
                 self._give_back(message)
 
     def _give_back(self, message: Any) -> None:
