@@ -91,7 +91,7 @@ def test_solo_is_refused_in_production(scratch: Project) -> None:
 def test_missing_variables_are_listed_all_at_once(scratch: Project) -> None:
     """Each with what is expected and where to put it."""
     (scratch.root / ".env").unlink()
-    for entry, code in (*ENTRIES, (("manage.py", "check"), 1)):
+    for entry, code in (*(pair for pair in ENTRIES if "show" not in pair[0]), (("manage.py", "check"), 1)):
         done = scratch.run(*entry)
         assert done.returncode == code, entry
         for name in (

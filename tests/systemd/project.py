@@ -27,7 +27,8 @@ def make(folder: Path) -> Project:
     """Render the template as it is now into `folder`, in place of what is there."""
     made = project.make(folder)
     (made.root / "environments/staging/sizes.yml").write_text(SIZES, encoding="utf-8")
-    more = "".join((HERE / "probe" / name).read_text(encoding="utf-8") for name in ("tries.py", "lasting.py", "ailing.py"))
+    parts = ("tries.py", "lasting.py", "ailing.py")
+    more = "".join((HERE / "probe" / part).read_text(encoding="utf-8") for part in parts)
     for name in GROUPS:
         with (made.root / f"probe/tasks/{name}.py").open("a", encoding="utf-8") as tasks:
             tasks.write(more)

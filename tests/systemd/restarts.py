@@ -15,10 +15,8 @@ class Leftovers:
 
     processes: int
     """Of its user."""
-    sockets: int
-    """That its processes have open, of any kind."""
-    connections: int
-    """At the Redis of broker and results, from the host."""
+    strays: int
+    """Connections that the Redis of broker and results holds, and no process of the host any more."""
     keys: tuple[str, ...]
     """In the broker: queues, control queues and what is bound to them."""
     bindings: int
@@ -30,11 +28,9 @@ class Leftovers:
     def of(cls, ground: Ground) -> "Leftovers":
         """Count them."""
         app = ground.app
-        clients = _redis(ground, "client", "list").splitlines()
         return cls(
             processes=len(app.host.run("pgrep", "-u", NAME, check=False).stdout.split()),
-            sockets=int(_shell(app, f"for pid in $(pgrep -u {NAME}); do ls -l /proc/$pid/fd; done | grep -c socket:")),
-            connections=sum(f"addr={app.host.address}:" in client for client in clients),
+            strays=_connections(ground) - _established(app),
             keys=tuple(sorted(_redis(ground, "keys", "*").split())),
             bindings=sum(int(_redis(ground, "scard", key)) for key in _redis(ground, "keys", "*pidbox*").split()),
             files=len(_shell(app, f"find /run /tmp -user {NAME}").split()),
@@ -62,6 +58,16 @@ def _once(app: App, unit: str) -> float:
     began = time.monotonic()
     app.systemctl("restart", unit)
     return time.monotonic() - began
+
+
+def _connections(ground: Ground) -> int:
+    """From the host to the Redis, as that one counts them."""
+    return _redis(ground, "client", "list").count(f"addr={ground.app.host.address}:")
+
+
+def _established(app: App) -> int:
+    """The same, as the host's own kernel counts them."""
+    return len(_shell(app, f"ss -Htn state established dport = :{results.PORT}").splitlines())
 
 
 def _redis(ground: Ground, *command: str) -> str:

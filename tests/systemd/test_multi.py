@@ -12,8 +12,7 @@ import pytest
 
 from tests.brokers.rabbitmq import until
 from tests.delivery import results
-from tests.project.probe import GROUPS
-from tests.systemd.app import NAME, App, unit, worker
+from tests.systemd.app import NAME, PYTHON, App, unit, worker
 from tests.systemd.ground import Ground
 from tests.systemd.load import Load, loaded
 
@@ -24,8 +23,16 @@ GROUP: Final = "priority"
 SLOTS: Final = 2
 #: Seconds; test_replace.py waits for a short task no longer.
 WAIT: Final = 4.0
-#: Groups whose tasks the sender knows, of every pool.
-SENT: Final = tuple(group for group in GROUPS if group != "io")
+#: Of every kind of pool but spawn: a node takes 4 s of a core to start, one after the other.
+GROUPS: Final = ("default", GROUP, "io", "green")
+FEW: Final = f"""\
+[Service]
+ExecStart=
+ExecStart={PYTHON} -m workers multi start {" ".join(GROUPS)}
+ExecReload=
+ExecReload={PYTHON} -m workers multi start {" ".join(GROUPS)}
+"""
+DROP_IN: Final = f"/run/systemd/system/{UNIT}.d/90-test.conf"
 CRITICAL: Final = 4
 AWAY: Final = f"""\
 add table inet away
@@ -38,6 +45,8 @@ add rule inet away input tcp dport {results.PORT} drop
 def app(standing: Ground) -> Iterator[App]:
     """The unit, started once while the broker was away."""
     database = standing.database.host
+    standing.app.host.write(DROP_IN, FEW)
+    standing.app.systemctl("daemon-reload")
     database.run("nft", "--file", "-", input=AWAY)
     try:
         standing.app.start(UNIT)
@@ -47,6 +56,8 @@ def app(standing: Ground) -> Iterator[App]:
     assert active == "active", "readiness is not known: systemd is content, and no node takes tasks"
     yield standing.app
     standing.app.quiet()
+    standing.app.host.run("rm", DROP_IN)
+    standing.app.systemctl("daemon-reload")
 
 
 @pytest.fixture
@@ -54,7 +65,7 @@ def load(standing: Ground, app: App, tmp_path: Path) -> Iterator[Load]:
     """Tasks for every pool."""
     app.systemctl("reload-or-restart" if app.active([UNIT]) else "start", UNIT)
     with loaded(standing, tmp_path) as made:
-        made.flow(*SENT)
+        made.flow(*GROUPS)
         yield made
 
 
@@ -73,7 +84,7 @@ def test_logs_are_files(app: App, load: Load) -> None:
 
 def test_one_group_is_restarted_within_the_unit_and_loses_nothing(app: App, load: Load) -> None:
     """By an operator's shell, which has neither the unit's user nor its sandbox nor its secrets."""
-    before = {group: _pid(app, group) for group in SENT if group != "batch"}
+    before = {group: _pid(app, group) for group in GROUPS}
     load.long(GROUP, SLOTS)
     began = time.time()
     app.workers("multi", "restart", GROUP)
@@ -95,17 +106,22 @@ def test_nobody_starts_a_node_that_died(app: App) -> None:
     assert _status(app) == 0
 
 
+def test_the_last_nodes_are_stopped_by_systemctl(app: App) -> None:
+    """A service without a process has ended, and is started again."""
+    refused = app.workers("multi", "stopwait", check=False)
+    assert refused.returncode == 1
+    assert f"systemctl stop {UNIT}" in refused.stderr
+    assert _status(app) == 0
+
+
 def test_groups_share_one_time_out_one_memory_and_no_watchdog(app: App) -> None:
     """A deaf node stays, a greedy group takes from all, and the slowest group decides how long a stop may take."""
-    assert [app.show(UNIT, name) for name in ("WatchdogUSec", "MemoryMax", "TimeoutStopUSec")] == [
-        "0",
-        "infinity",
-        "55s",
-    ]
-    assert app.show(worker(GROUP), "TimeoutStopUSec") == "45s"
-    own = app.systemctl("cat", worker(GROUP))
-    assert "WatchdogSec=60" in own
-    assert "MemoryMax=" in own
+    assert (app.show(UNIT, "WatchdogUSec"), app.show(UNIT, "MemoryMax")) == ("0", "infinity")
+    slowest, own = (app.show(worker(name), "TimeoutStopUSec") for name in ("batch-1", GROUP))
+    assert app.show(UNIT, "TimeoutStopUSec") == slowest != own
+    written = app.systemctl("cat", worker(GROUP))
+    assert "WatchdogSec=60" in written
+    assert "MemoryMax=" in written
 
 
 def test_a_stop_waits_for_the_longest_task_of_every_pool(app: App, load: Load) -> None:

@@ -15,7 +15,7 @@ from tests.systemd.app import CURRENT, NAME, PYTHON, App, worker
 from tests.systemd.ground import Ground
 from tests.systemd.load import Load, loaded
 
-GROUP: Final = "priority"
+GROUP: Final = "default"
 SPARE: Final = worker(f"{GROUP}-spare")
 #: Of the group, and a start of a worker; seconds that a short task may wait at most while its group is replaced.
 SLOTS, WAIT = 2, 4.0

@@ -15,7 +15,7 @@ from tests.systemd.load import loaded
 
 BATCH: Final = [worker("batch-1"), worker("batch-2")]
 IO: Final = worker("io")
-SLICE: Final = f"celery-{NAME}-batch.slice"
+PRIORITY: Final = worker("priority")
 #: What each host of a project would have enabled.
 ENABLED: Final = (group("batch"), group("io"), unit("beat"), unit("relay"))
 #: What this environment says of batch, laid over workers.yml.
@@ -104,16 +104,16 @@ def test_a_crash_loop_slows_down_and_shows(ground: Ground) -> None:
 
 
 def test_new_unit_files_disturb_no_running_task(ground: Ground, tmp_path: Path) -> None:
-    """A stop's budget holds at once, for the tasks that run now; the process is the same."""
+    """A stop's budget and a weight hold at once, for the tasks that run now; the process is the same."""
     app = ground.app
-    app.start(BATCH[0])
-    running = app.pid(BATCH[0])
-    with loaded(ground, tmp_path) as load, sizes(app, LIMITS, f"{LIMITS}, stop_timeout: 66, cpu_weight: 77"):
-        load.long("batch", 2)
+    app.start(PRIORITY)
+    running = app.pid(PRIORITY)
+    with loaded(ground, tmp_path) as load, sizes(app, "priority: {", "priority: {stop_timeout: 66, cpu_weight: 77, "):
+        load.long("priority", 2)
         said = app.install()
-        assert f"{BATCH[0]}.d/50-topology.conf" in said
-        assert app.show(BATCH[0], "TimeoutStopUSec") == "1min 6s"
-        assert app.show(SLICE, "CPUWeight") == "77"
+        assert f"{PRIORITY}.d/50-topology.conf" in said
+        assert app.show(PRIORITY, "TimeoutStopUSec") == "1min 6s"
+        assert app.show(f"celery-{NAME}-priority.slice", "CPUWeight") == "77"
         load.end()
-    assert app.pid(BATCH[0]) == running
+    assert app.pid(PRIORITY) == running
     app.install()

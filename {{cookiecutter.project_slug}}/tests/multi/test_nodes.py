@@ -77,6 +77,24 @@ def test_a_file_without_a_number_is_no_node(multi: Multi) -> None:
     assert (node.state, node.pid) == ("gone", None)
 
 
+def test_the_last_nodes_of_the_unit_are_its_own_business(multi: Multi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would end with them, and systemd start all of them again; with another one left it goes on."""
+    asked = list[str]()
+    monkeypatch.setattr(Multi, "belongs_to_unit", True)
+    monkeypatch.setattr(Multi, "_celery", lambda _self, verb, _nodes: asked.append(verb))
+    with _process("worker", "-n", "batch@host") as batch, _process("worker", "-n", "io@host") as other:
+        for name, process in (("batch", batch), ("io", other)):
+            (multi.pid_dir / f"{name}.pid").write_text(f"{process.pid}\n")
+        everybody = multi.chosen(())
+        with pytest.raises(MultiError, match=r"no node left, .*; systemctl stop celery-multi-sample\.service"):
+            multi.stop(everybody, wait=True)
+        with pytest.raises(MultiError, match=r"no node left, .*; systemctl restart celery-multi-sample\.service"):
+            multi.restart(everybody)
+        assert asked == []
+        multi.stop([_batch(multi)], wait=True)
+    assert asked == ["stopwait"]
+
+
 def test_unknown_names_are_refused_with_those_there_are(multi: Multi) -> None:
     """All at once."""
     with pytest.raises(MultiError) as refused:

@@ -1,13 +1,13 @@
 """Starting and stopping nodes: Celery's own `celery multi` does it, for those nodes where it is safe to be asked."""
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from workers.commands.service import interpreter
 from workers.derive.multi import multi_arguments, nodes_of, unit_name
 from workers.multi.nodes import Node, in_unit, unfit
 from workers.systemd.systemctl import Systemctl
@@ -61,7 +61,7 @@ class Multi:
         if not missing:
             return
         if self.belongs_to_unit:
-            Systemctl().reload(unit_name(self.topology.project))
+            Systemctl().reload(self._unit)
         else:
             self._clear(missing)
             self._celery("start", missing)
@@ -69,6 +69,7 @@ class Multi:
 
     def stop(self, nodes: Sequence[Node], *, wait: bool) -> None:
         """Stop those that run: TERM; with `wait`, returns when they have finished what they had and left."""
+        self._refuse_last(nodes, "stop")
         running = [node for node in nodes if node.state == "running"]
         self._clear([node for node in nodes if node not in running])
         if running:
@@ -77,6 +78,7 @@ class Multi:
     def restart(self, nodes: Sequence[Node]) -> None:
         """Stop and start them; within the unit where they are the unit's: its user, sandbox and credentials."""
         self._refuse_unwritable()
+        self._refuse_last(nodes, "restart")
         if self.belongs_to_unit:
             self.stop(nodes, wait=True)
             self.start(nodes)
@@ -88,8 +90,19 @@ class Multi:
     @property
     def belongs_to_unit(self) -> bool:
         """Whether others of these nodes run in the unit, and this process does not."""
-        unit = unit_name(self.topology.project)
-        return not in_unit(unit) and any(node.runs_in(unit) for node in self.chosen(()))
+        return not in_unit(self._unit) and any(node.runs_in(self._unit) for node in self.chosen(()))
+
+    @property
+    def _unit(self) -> str:
+        return unit_name(self.topology.project)
+
+    def _refuse_last(self, nodes: Sequence[Node], verb: str) -> None:
+        """A unit without a node has ended: systemd would start all of them again."""
+        others = [node for node in self.chosen(()) if node not in nodes and node.state == "running"]
+        if self.belongs_to_unit and not others:
+            raise MultiError(
+                f"{self._unit} would have no node left, and be started again; systemctl {verb} {self._unit}"
+            )
 
     def _refuse_unwritable(self) -> None:
         if reasons := [found for folder in (self.pid_dir, self.log_dir) if (found := unfit(folder))]:
@@ -107,8 +120,7 @@ class Multi:
     def _celery(self, verb: str, nodes: Sequence[Node]) -> None:
         names = {node.name for node in nodes}
         arguments = multi_arguments(verb, self.topology, pid_dir=self.pid_dir, log_dir=self.log_dir, only=names)
-        interpreter = str(Path(sys.prefix).resolve() / "bin" / Path(sys.executable).name)  # of this release for good
-        command = [interpreter, "-m", "celery", "multi", *arguments]
+        command = [interpreter(), "-m", "celery", "multi", *arguments]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode:
             raise MultiError(f"celery multi {verb}: exit code {done.returncode}", done.stdout + done.stderr)
