@@ -54,6 +54,13 @@ _FORGET: Final = """\
 import os, redis
 redis.Redis.from_url(os.environ["BROKER_URL"], ssl_ca_certs=os.environ["TLS_CA_FILE"]).flushdb()
 """
+#: Packets of connections that stand vanish, both ways.
+_SILENT: Final = """\
+table inet silent {{
+    chain outgoing {{ type filter hook output priority 0; tcp sport {{ {ports} }} drop; }}
+    chain incoming {{ type filter hook input priority 0; tcp dport {{ {ports} }} drop; }}
+}}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -100,16 +107,22 @@ def send(ground: Ground, *tasks: tuple[str, str, str, int, float]) -> None:
     ground.controller.run(ground.links, "-c", _SEND, json.dumps(listed))
 
 
+def ports(app: App, name: str) -> list[str]:
+    """The local ports of a worker's main process."""
+    listed = app.host.run("ss", "-H", "--tcp", "--numeric", "--processes", "state", "established").stdout
+    ours = [line for line in listed.splitlines() if f"pid={app.pid(worker(name))}," in line]
+    assert ours, listed
+    return [line.split()[2].rpartition(":")[2] for line in ours]
+
+
 def done(app: App, name: str) -> set[str]:
-    """The tasks of that name that were done since the last call, and those before."""
-    found = _DONE.setdefault(name, set())
-    for entry in app.entries():
-        if entry.what == "done":
-            _DONE.setdefault(entry.id.rpartition("-")[0], set()).add(entry.id)
-    return found
+    """The tasks of that name that have been done."""
+    _done.update(entry.id for entry in app.entries() if entry.what == "done")
+    return {identifier for identifier in _done if identifier.rpartition("-")[0] == name}
 
 
-_DONE: Final[dict[str, set[str]]] = {}
+#: What was done so far: the ledger's lines are read once.
+_done: Final[set[str]] = set()
 
 
 def test_a_deaf_one_is_replaced(standing: Ground, app: App, restarts: dict[str, int]) -> None:
@@ -117,7 +130,7 @@ def test_a_deaf_one_is_replaced(standing: Ground, app: App, restarts: dict[str, 
     befall(standing, "deafen", *SLOTS)
     began = time.monotonic()
     send(standing, *((name.partition("-")[0], "note", f"deaf.{name}", 3, 0.1) for name in SLOTS))
-    noticed = {}
+    noticed: dict[str, float] = {}
     while len(noticed) < len(SLOTS):
         for name in SLOTS:
             if name not in noticed and restarts_of(app, name) > restarts[name]:
@@ -129,6 +142,17 @@ def test_a_deaf_one_is_replaced(standing: Ground, app: App, restarts: dict[str, 
         said = app.journal(worker(name))
         assert "worker_deaf" in said
         assert re.search(r"Watchdog timeout|Fatal Python error: Aborted", said)
+
+
+def test_one_whose_connections_are_silent_is_replaced(standing: Ground, app: App, restarts: dict[str, int]) -> None:
+    """They are held open, and nothing comes through any more; new ones would work."""
+    app.host.run("nft", "--file", "-", input=_SILENT.format(ports=", ".join(ports(app, "batch-1"))))
+    try:
+        send(standing, ("batch", "note", "silent", 3, 0.1))
+        until(lambda: restarts_of(app, "batch-1") > restarts["batch-1"], lambda: "its replacement", 4 * WATCHDOG)
+        until(lambda: len(done(app, "silent")) == 3, lambda: "the tasks that waited", START)
+    finally:
+        app.host.run("nft", "delete", "table", "inet", "silent")
 
 
 def test_one_without_its_broker_is_not(standing: Ground, app: App, restarts: dict[str, int]) -> None:
@@ -153,7 +177,7 @@ def test_one_without_its_broker_is_not(standing: Ground, app: App, restarts: dic
     app.wait(worker("priority"), "SubState", "running")
     send(standing, *((name.partition("-")[0], "note", f"away.{name}", 1, 0.1) for name in EVERYBODY))
     for name in EVERYBODY:
-        until(lambda name=name: done(app, f"away.{name}"), lambda: "tasks after it came back", START)  # type: ignore[misc]
+        until(lambda name=name: bool(done(app, f"away.{name}")), lambda: "tasks after it came back", START)  # type: ignore[misc]
 
 
 def test_a_busy_one_is_not_but_one_whose_main_loop_hangs_is(

@@ -15,6 +15,7 @@ from workers.topology import TopologyError, topology
 try:
     select_settings()
     _web, _env = topology().web, environment()
+    telemetry.prepare_web()
 except (ImproperlyConfigured, TopologyError) as error:
     refuse_to_start(str(error))
 

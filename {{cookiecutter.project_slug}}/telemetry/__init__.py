@@ -28,12 +28,20 @@ def connect(_app: Celery) -> None:
         errors.connect()
 
 
+def prepare_web() -> None:
+    """Trace requests, once the processes that serve them trace at all: before the application is loaded."""
+    if environment().otel_exporter_otlp_endpoint:
+        from telemetry import tracing
+
+        tracing.prepare_web()
+
+
 def start_web() -> None:
     """Trace a web process that has just been forked."""
     if environment().otel_exporter_otlp_endpoint:
         from telemetry import tracing
 
-        tracing.start_web()
+        tracing.start()
 
 
 def stop_web() -> None:

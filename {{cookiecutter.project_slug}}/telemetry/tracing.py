@@ -47,10 +47,10 @@ def start() -> None:
     CeleryInstrumentor().instrument()  # type: ignore[no-untyped-call]
 
 
-def start_web() -> None:
-    """Trace a web process: before Django loads its middleware."""
-    start()
-    DjangoInstrumentor().instrument(excluded_urls="healthz,readyz")
+def prepare_web() -> None:
+    """Put tracing among Django's middleware, before gunicorn loads the application and forks; it sends nothing yet."""
+    if not DjangoInstrumentor().is_instrumented_by_opentelemetry:  # a reload reads the configuration again
+        DjangoInstrumentor().instrument(excluded_urls="healthz,readyz")
 
 
 def stop() -> None:
