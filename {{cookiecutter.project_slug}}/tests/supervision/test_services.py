@@ -40,7 +40,7 @@ def test_a_relay_whose_duty_is_stuck_falls_silent(tmp_path: Path, monkeypatch: p
     all_of_them = [Duty("goes on", 0.01, lambda: 1), Duty("hangs", 0.01, lambda: int(end.wait(60)))]
     with Listener(str(tmp_path / "notify")) as systemd:
         monkeypatch.setattr(duties, "systemd", lambda: Systemd({"NOTIFY_SOCKET": systemd.address}))
-        relay = Thread(target=duties.work, args=(all_of_them, stopping))
+        relay = Thread(target=duties.work, args=(all_of_them, stopping), daemon=True)
         relay.start()
         until(lambda: systemd.status == "stuck: hangs", "the word")
         assert systemd.times("WATCHDOG=1")

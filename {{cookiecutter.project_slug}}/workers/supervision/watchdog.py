@@ -149,7 +149,8 @@ def _farewell(now: Look) -> str:
 
 def _held(consumer: Any) -> int:
     limited = sum(len(bucket.contents) for bucket in consumer.task_buckets.values() if bucket)
-    tasks = len(state.reserved_requests) + len(state.scheduled_requests) + limited + unsent.waiting()
+    scheduled = len(state.scheduled_requests)  # type: ignore[attr-defined]  # newer than celery-types
+    tasks = len(state.reserved_requests) + scheduled + limited + unsent.waiting()
     return min(tasks, sum(not message.acknowledged for message in _snapshot(pulse.held)))
 
 
