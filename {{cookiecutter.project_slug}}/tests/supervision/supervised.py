@@ -28,9 +28,10 @@ class Supervised:
     stage: Stage
 
     def until_ready(self) -> None:
-        """Wait until it says so, once."""
+        """Wait until it says so, and for its first sign of life: by then it hears remote control as well."""
         until(lambda: not self.worker.runs or self.systemd.times("READY=1"), "READY=1")
         assert self.worker.runs, self.worker.log.read_text(encoding="utf-8")
+        self.until_heard()
 
     def until_status(self, part: str, seconds: float = 90) -> None:
         """Wait until its status says this."""
