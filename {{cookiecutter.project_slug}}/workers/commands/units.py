@@ -27,7 +27,7 @@ COLOURS: Final = {"new": "green", "changed": "yellow", "removed": "red"}
 )
 @click.option("--environment", "-e", help="With its sizes; by default the one of /etc/<project>/environment.")
 @click.option("--check", is_flag=True, help="Change nothing; exit 1 where something would change.")
-@click.option("--diff", is_flag=True, help="Show the lines that differ.")
+@click.option("--diff", is_flag=True, help="Show the lines that differ, too.")
 def units(*, root: Path, environment: str | None, check: bool, diff: bool) -> None:
     """Write the systemd units of this host.
 
@@ -37,9 +37,12 @@ def units(*, root: Path, environment: str | None, check: bool, diff: bool) -> No
     if not derived.SOURCES.is_dir():
         refuse([f"{derived.SOURCES} is missing: the units are part of the release; bring that folder to the host"])
     topology = (load(environment=environment) if environment else loaded_here()).topology
-    found = changes(root, topology.project, derived.units(topology))
+    wanted = derived.units(topology)
+    found = changes(root, topology.project, wanted)
     for change in found:
         _show(change, diff=diff)
+    if not found:
+        stdout.print(f"{len(wanted)} files, nothing to change")
     if check:
         sys.exit(REFUSED if found else 0)
     try:
