@@ -194,6 +194,15 @@ class BrokenConnection:
         raise ConnectionResetError
 
 
+def test_it_comes_up_for_air(broker: Redis, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much there is to send: a duty that returns is not stuck."""
+    rows(3)
+    monkeypatch.setattr(store, "BATCH", 1)
+    monkeypatch.setattr(relay, "TURN", 0.001)
+    assert Relay(app, lambda: False).send_once() == 1
+    assert len(sent(broker)) == 1
+
+
 def test_what_one_relay_has_no_other_one_takes(rows: Rows) -> None:
     """Until its lease is over."""
     rows(3)

@@ -7,6 +7,7 @@ dies leaves them to the others.
 from collections.abc import Callable
 from datetime import UTC, datetime
 from socket import gethostname
+from time import monotonic
 from typing import Final
 
 import structlog
@@ -30,6 +31,8 @@ LONGEST_PAUSE: Final = 512
 REFUSED_PAUSE: Final = 5.0
 #: Seconds until a message is offered again whose way to the broker broke.
 LOST_PAUSE: Final = 1.0
+#: Seconds of sending without a pause, at most: whoever watches the relay sees that it gets on.
+TURN: Final = 60.0
 
 logger = structlog.get_logger(__name__)
 
@@ -43,12 +46,12 @@ class Relay:
         self._connection: Connection | None = None
 
     def send_once(self) -> int:
-        """Send all that is due; how many messages were sent.
+        """Send what is due, for TURN seconds at most; how many messages were sent.
 
         Raises one of outlet.REFUSALS where the broker takes nothing more, or DatabaseError: what was not sent stays.
         """
-        sent = 0
-        while store.is_any_due() and not self._is_stopping():
+        sent, enough = 0, monotonic() + TURN
+        while monotonic() < enough and store.is_any_due() and not self._is_stopping():
             connection = self._connected()  # first: what nobody can send now needs no taking
             rows = store.take()
             outcome = batch.send(rows, connection, self._app, lambda taken=rows: self._waits(taken))  # type: ignore[misc]
