@@ -41,14 +41,14 @@ class Stage:
         file = Path(self.env[LEDGER])
         return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
 
-    def start(self, pool: str = "prefork", concurrency: int = 1) -> Worker:
-        """Start a worker, and wait until it takes tasks."""
+    def start(self, pool: str = "prefork", concurrency: int = 1, include: str = "tests.delivery.probes") -> Worker:
+        """Start a worker, and wait until it takes tasks; `include`: modules it imports, separated by commas."""
         limits: dict[str, Any] = {} if pool == "prefork" else {"soft_time_limit": None, "max_tasks_per_child": None}
         limits |= {"max_memory_per_child": None, "pool": pool, "concurrency": concurrency}
         command = worker_command(self.group, topology().groups[self.group].model_copy(update=limits))
         log = self.folder / f"worker-{len(self.workers)}.log"
         with log.open("wb") as output:
-            celery = [sys.executable, "-m", "celery", *command, "-I", "tests.delivery.probes"]
+            celery = [sys.executable, "-m", "celery", *command, "-I", include]
             process = start(celery, self.env, stdout=output, stderr=output)
         worker = Worker(process, log)
         self.workers.append(worker)

@@ -201,6 +201,15 @@ def test_a_warm_stop_ends_what_runs_and_leaves_the_rest_in_the_queue(place: Stag
     assert place.unacknowledged() == 0
 
 
+def test_a_stop_waits_for_a_task_that_was_just_handed_to_its_child(place: Stage) -> None:
+    """Celery gives it back, and the child does it all the same: twice, in a restart of a worker that is not idle."""
+    worker = place.start(include="tests.delivery.probes,tests.delivery.hasty")
+    task_id = place.send("work", 1)
+    assert worker.left() == 0
+    assert f"done {task_id}" in place.ledger
+    assert (place.waiting(), place.unacknowledged()) == ([], 0)
+
+
 def _begun(place: Stage, seconds: float) -> str:
     """A task that runs, and was acknowledged if it is to be so early; the id."""
     task_id = place.send("work", seconds)
