@@ -8,7 +8,7 @@ import pytest
 from tests.project.running import Project
 
 #: Minutes of schedulers and workers, which the first test below has seen; they import nothing of the shop (the last).
-WITHOUT_PROCESSES = [f"--ignore=tests/{folder}" for folder in ("beat", "delivery", "telemetry")]
+WITHOUT_PROCESSES = [f"--ignore=tests/{folder}" for folder in ("beat", "delivery", "multi", "supervision", "telemetry")]
 
 
 def test_its_own_checks_and_tests_pass(installed: Project, capsys: pytest.CaptureFixture[str]) -> None:

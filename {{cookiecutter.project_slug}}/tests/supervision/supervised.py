@@ -46,14 +46,14 @@ class Supervised:
         before = len(self.systemd.times("WATCHDOG=1"))
         until(lambda: len(self.systemd.times("WATCHDOG=1")) > before, "a sign of life", 4 * PERIOD)
 
-    def lives(self, seconds: float = 1.5 * PERIOD) -> bool:
-        """Whether systemd would let it live so long."""
+    def live(self, seconds: float = 1.5 * PERIOD) -> None:
+        """See that systemd would let it live so long."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if self.systemd.silence() > PERIOD or not self.worker.runs:
-                return False
+            silence = self.systemd.silence()
+            assert self.worker.runs, self.worker.log.read_text(encoding="utf-8")
+            assert silence < PERIOD, (silence, self.systemd.heard[-10:], self.worker.log.read_text(encoding="utf-8"))
             time.sleep(0.1)
-        return True
 
     def suffer(self, command: str, **arguments: Any) -> None:
         """Have one of ailments.py befall it; returns once that is so."""

@@ -56,7 +56,7 @@ def test_a_busy_one_lives(ground: Stage, pool: str) -> None:
     with supervised(ground, pool) as worker:
         worker.until_ready()
         fill(worker, 3 * PERIOD)
-        assert worker.lives()
+        worker.live()
 
 
 @pytest.mark.parametrize("pool", ["prefork", "gevent"])
@@ -79,7 +79,7 @@ def test_one_whose_queue_an_operator_cancelled_lives(ground: Stage) -> None:
         worker.send()
         worker.send()
         worker.until_status("told not to consume")
-        assert worker.lives()
+        worker.live()
 
 
 def test_a_deaf_one_that_holds_tasks_for_later_falls_silent(ground: Stage) -> None:
@@ -117,7 +117,7 @@ def test_a_stop_says_what_it_waits_for(ground: Stage) -> None:
         worker.until_status("batch: stopping: 1 task runs, for ", 3)
         assert worker.systemd.times("STOPPING=1")
         worker.until_status(" of at most 900 s", 3)
-        assert worker.lives(PERIOD + 2)
+        worker.live(PERIOD + 2)
         assert worker.worker.left() == 0
 
 

@@ -20,17 +20,23 @@ from telemetry import logs
 Lines = Callable[[], list[str]]
 
 
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    """Log as before after each test."""
+    before = structlog.get_config()
+    yield
+    logs.configure(settings.LOGGING)
+    structlog.configure(**before)  # the very list of processors that loggers which were used know, and `capture_logs`
+
+
 @pytest.fixture
-def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
+def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Lines:
     """Log as production does, or in the form that the test's parameter names; call it for the lines."""
     form = getattr(request, "param", "json")
     monkeypatch.setenv("LOG_FORMAT", form)
-    before = structlog.get_config()
     stream = io.StringIO()
     _log_to(stream, form)
-    yield lambda: stream.getvalue().splitlines()
-    logs.configure(settings.LOGGING)
-    structlog.configure(**before)  # the very list of processors that loggers which were used know, and `capture_logs`
+    return lambda: stream.getvalue().splitlines()
 
 
 def _log_to(stream: io.StringIO, form: str) -> None:
@@ -129,6 +135,5 @@ def test_colours_follow_the_terminal_and_the_usual_variables(
     stream = io.StringIO()
     _log_to(stream, "console")
     logging.getLogger("some.library").warning("hello")
-    logs.configure(settings.LOGGING)
     assert ("\x1b[" in stream.getvalue()) is coloured
     assert "hello" in stream.getvalue()
