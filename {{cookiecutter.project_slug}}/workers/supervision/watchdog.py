@@ -111,7 +111,7 @@ class Watchdog:
         consumer = self._consumer
         return Look(
             at=monotonic(),
-            turned_at=pulse.turned_at,
+            turned_at=monotonic() if _waits_for_a_slot(consumer.pool) else pulse.turned_at,
             received=pulse.received,
             begun=state.all_total_count[0],
             running=len(state.active_requests),
@@ -152,6 +152,14 @@ def _held(consumer: Any) -> int:
     scheduled = len(state.scheduled_requests)  # type: ignore[attr-defined]  # newer than celery-types
     tasks = len(state.reserved_requests) + scheduled + limited + unsent.waiting()
     return min(tasks, sum(not message.acknowledged for message in _snapshot(pulse.held)))
+
+
+def _waits_for_a_slot(pool: Any) -> bool:
+    """Whether a gevent worker's loop may be waiting for a task to end: it takes what it prefetched to a full pool.
+
+    That its event loop turns, this look proves, being a greenlet itself.
+    """
+    return bool(pool.is_green) and len(state.reserved_requests) >= int(pool.num_processes)
 
 
 def _credit(consumer: Any) -> int:
