@@ -72,7 +72,11 @@ class Supervised:
 def supervised(stage: Stage, pool: str = "prefork", variables: Mapping[str, str] | None = None) -> Iterator[Supervised]:
     """A worker, not ready yet, until the end of the block."""
     limits: dict[str, Any] = {"soft_time_limit": None, "max_memory_per_child": None, "max_tasks_per_child": None}
-    group = topology().groups["batch"].model_copy(update={**limits, "pool": pool, "concurrency": 2})
+    group = (
+        topology()
+        .groups["batch"]
+        .model_copy(update={**limits, "pool": pool, "concurrency": 2, "prefetch_multiplier": 2})
+    )
     command = [sys.executable, "-m", "celery", *worker_command("batch", group), "-I", "tests.supervision.ailments"]
     with Listener(str(stage.folder / "notify")) as systemd, (stage.folder / "worker.log").open("wb") as log:
         own = {"NOTIFY_SOCKET": systemd.address, "WATCHDOG_USEC": str(int(PERIOD * 1e6))}
