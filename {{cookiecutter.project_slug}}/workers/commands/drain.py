@@ -1,16 +1,14 @@
 """`workers drain GROUP|WORKER`: takes workers of this host out of service without losing a task."""
 
-import sys
-
 import click
 
-from workers.commands.output import REFUSED, refuse, stderr
 from workers.commands.progress import progress
-from workers.derive.units import worker_unit
+from workers.commands.refusing import refusing
+from workers.derive.unit_names import worker_unit
 from workers.systemd import draining
-from workers.systemd.draining import NotDoneError, Watch
-from workers.systemd.installed import UnknownWorkerError, loaded_here, running_units, workers_named
-from workers.systemd.systemctl import Systemctl, SystemctlError
+from workers.systemd.draining import Watch
+from workers.systemd.installed import loaded_here, running_units, workers_named
+from workers.systemd.systemctl import Systemctl
 from workers.topology import Topology
 
 
@@ -23,16 +21,11 @@ def drain(names: tuple[str, ...]) -> None:
     unit's TimeoutStopSec, which is above the longest task. They stay away until the host boots or somebody starts
     them. Exit code 0 only if every one has left by itself.
     """
-    try:
+    with refusing():
         topology = loaded_here().topology
         systemctl = Systemctl()
         units = dict.fromkeys(unit for name in names for unit in _units(systemctl, topology, name))
         draining.drain(Watch(systemctl, progress()), list(units))
-    except (UnknownWorkerError, SystemctlError, PermissionError) as error:
-        refuse([str(error)])
-    except NotDoneError as error:
-        stderr.print(str(error), style="red", markup=False)
-        sys.exit(REFUSED)
 
 
 def _units(systemctl: Systemctl, topology: Topology, name: str) -> list[str]:

@@ -1,7 +1,6 @@
 """`workers multi`: the same groups as nodes of `celery multi`, for teams that want it in place of the units."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -9,13 +8,15 @@ import click
 from workers.brokers.report import Finding, Report, Severity, Table
 from workers.commands.check import verify
 from workers.commands.output import refuse, stdout
+from workers.commands.refusing import refusing
 from workers.commands.reports import EPILOG, show
 from workers.derive.multi import log_folder, pid_folder
-from workers.multi.control import Multi, MultiError
-from workers.multi.nodes import PROC, HiddenError, Node
+from workers.derive.unit_names import check_unit
+from workers.multi.control import Multi
+from workers.multi.nodes import PROC, Node
 from workers.systemd import replacing
-from workers.systemd.installed import check_unit, loaded_here
-from workers.systemd.systemctl import Systemctl, SystemctlError
+from workers.systemd.installed import loaded_here
+from workers.systemd.systemctl import Systemctl
 from workers.topology import load
 
 _names = click.argument("names", metavar="[GROUP|WORKER]...", nargs=-1)
@@ -45,7 +46,7 @@ def start(own: Multi, names: tuple[str, ...]) -> None:
 
     Returns when each has written its pid file; whether it takes tasks, nobody tells.
     """
-    with _refusing():
+    with refusing():
         nodes = own.chosen(names)
         _verify(own)
         own.start(nodes)
@@ -57,7 +58,7 @@ def start(own: Multi, names: tuple[str, ...]) -> None:
 @click.pass_obj
 def stop(own: Multi, names: tuple[str, ...]) -> None:
     """Send TERM and return at once; running tasks are finished first."""
-    with _refusing():
+    with refusing():
         own.stop(own.chosen(names), wait=False)
 
 
@@ -66,7 +67,7 @@ def stop(own: Multi, names: tuple[str, ...]) -> None:
 @click.pass_obj
 def stopwait(own: Multi, names: tuple[str, ...]) -> None:
     """Stop, and return when each has finished what it had, and left."""
-    with _refusing():
+    with refusing():
         own.stop(own.chosen(names), wait=True)
 
 
@@ -78,7 +79,7 @@ def restart(own: Multi, names: tuple[str, ...]) -> None:
 
     Nodes of the unit are started by the unit, with its user, sandbox and credentials.
     """
-    with _refusing():
+    with refusing():
         nodes = own.chosen(names)
         _verify(own)
         own.restart(nodes)
@@ -91,7 +92,7 @@ def restart(own: Multi, names: tuple[str, ...]) -> None:
 @click.pass_obj
 def status(own: Multi, *, names: tuple[str, ...], as_json: bool) -> None:
     """Show which nodes run, since when. Critical: one does not."""
-    with _refusing():
+    with refusing():
         nodes = own.chosen(names)
         rows = [(node.name, node.state, *_process(node), str(node.log)) for node in nodes]
     table = Table("nodes", ("node", "state", "pid", "since", "log"), rows)
@@ -123,15 +124,3 @@ def _findings(nodes: list[Node]) -> Iterator[Finding]:
 def _say(nodes: list[Node]) -> None:
     for node in nodes:
         stdout.print(f"[bold]{node.name}[/] runs (pid {node.pid})")
-
-
-@contextmanager
-def _refusing() -> Iterator[None]:
-    try:
-        yield
-    except MultiError as error:
-        refuse(error.reasons)
-    except replacing.RefusedError as error:
-        refuse([*error.lines, str(error)])
-    except (HiddenError, SystemctlError, PermissionError) as error:
-        refuse([str(error)])

@@ -1,25 +1,15 @@
 """`workers replace GROUP|WORKER`: new workers for old ones, with no moment without any."""
 
-import sys
-
 import click
 
-from workers.commands.output import REFUSED, refuse, stderr, stdout
+from workers.commands.output import refuse, stdout
 from workers.commands.progress import progress
-from workers.derive.units import worker_unit
-from workers.systemd.draining import NotDoneError, Watch
-from workers.systemd.installed import (
-    BusyError,
-    UnknownWorkerError,
-    available_memory,
-    check_unit,
-    loaded_here,
-    only_replacement,
-    running_units,
-    workers_named,
-)
-from workers.systemd.replacing import RefusedError, Replacement
-from workers.systemd.systemctl import Systemctl, SystemctlError
+from workers.commands.refusing import refusing
+from workers.derive.unit_names import check_unit, worker_unit
+from workers.systemd.draining import Watch
+from workers.systemd.installed import available_memory, loaded_here, only_replacement, running_units, workers_named
+from workers.systemd.replacing import Replacement
+from workers.systemd.systemctl import Systemctl
 from workers.topology import Topology
 from workers.topology.budgets import memory
 from workers.topology.instances import group_of, spare
@@ -43,18 +33,11 @@ def replace(*, name: str, keep_capacity: bool, patience: int) -> None:
     finishes what it has and leaves. Where a spare does not come up, or a worker does not come back, it ends there and
     says what runs. Through systemd, so as root.
     """
-    try:
+    with refusing():
         topology = loaded_here().topology
         workers = workers_named(topology, name)
         with only_replacement(topology.project, group_of(name)):
             _replacement(topology, name, workers, keep_capacity=keep_capacity, patience=patience).run()
-    except RefusedError as error:
-        refuse([*error.lines, str(error)])
-    except (BusyError, UnknownWorkerError, SystemctlError, PermissionError) as error:
-        refuse([str(error)])
-    except NotDoneError as error:
-        stderr.print(str(error), style="red", markup=False)
-        sys.exit(REFUSED)
 
 
 def _replacement(

@@ -4,13 +4,13 @@ from collections.abc import Collection
 from pathlib import PurePath
 
 from workers.derive.command_line import APP, worker_options
+from workers.derive.unit_names import worker_unit
 from workers.topology import Topology
 from workers.topology.budgets import stop_timeout
 from workers.topology.instances import instances
 
 #: Moved away each day: a node opens the new file by itself, at its next line.
 LOGROTATE = """\
-# Written from workers.yml by `python -m workers units`.
 {logs}/*.log {{
     su {project} {project}
     daily
@@ -57,11 +57,6 @@ def nodes_of(topology: Topology) -> dict[str, list[str]]:
     return {name: instances(name, group) for name, group in topology.groups.items()}
 
 
-def unit_name(project: str) -> str:
-    """The one unit that runs them all."""
-    return f"celery-multi-{project}.service"
-
-
 def pid_folder(project: str) -> PurePath:
     """Where each node has its pid file: the unit's RuntimeDirectory."""
     return PurePath(f"/run/celery-multi-{project}")
@@ -78,7 +73,7 @@ def drop_in(topology: Topology) -> str:
     It stops all groups at once, so the slowest one decides. Beside the workers' units it would run every node name a
     second time: starting it drains those first, and the other way round.
     """
-    rivals = " ".join(f"celery-worker-{topology.project}@{node}.service" for node in _workers(topology))
+    rivals = " ".join(worker_unit(topology.project, node) for node in _workers(topology))
     lines = [
         "[Unit]",
         f"Conflicts={rivals}",

@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from workers.derive import multi
+from workers.derive.unit_names import multi_unit, worker_unit
 from workers.topology import Group, Topology, budgets
 from workers.topology.instances import instances, spare
 from workers.topology.load import ROOT
@@ -59,12 +60,7 @@ def _derived(topology: Topology) -> Iterator[tuple[PurePosixPath, str]]:
         yield UNITS / f"{unit}.target", _target(topology, name, group)
         for instance in (*instances(name, group), spare(name)):
             yield _drop_in(worker_unit(topology.project, instance), DERIVED), _worker(topology, name, group)
-    yield _drop_in(f"celery-multi-{topology.project}.service", DERIVED), multi.drop_in(topology)
-
-
-def worker_unit(project: str, instance: str) -> str:
-    """The unit of one worker."""
-    return f"celery-worker-{project}@{instance}.service"
+    yield _drop_in(multi_unit(topology.project), DERIVED), multi.drop_in(topology)
 
 
 def _drop_in(unit: str, name: str) -> PurePosixPath:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from workers.commands.service import interpreter
-from workers.derive.multi import multi_arguments, nodes_of, unit_name
+from workers.derive.multi import multi_arguments, nodes_of
+from workers.derive.unit_names import multi_unit
 from workers.multi.nodes import Node, in_unit, unfit
 from workers.systemd.systemctl import Systemctl
 from workers.topology import Topology
@@ -94,7 +95,7 @@ class Multi:
 
     @property
     def _unit(self) -> str:
-        return unit_name(self.topology.project)
+        return multi_unit(self.topology.project)
 
     def _refuse_last(self, nodes: Sequence[Node], verb: str) -> None:
         """A unit without a node has ended: systemd would start all of them again."""

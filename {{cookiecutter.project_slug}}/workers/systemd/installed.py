@@ -8,15 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from workers.derive.units import worker_unit
+from workers.derive.unit_names import worker_unit
 from workers.systemd.systemctl import Systemctl
 from workers.topology import Loaded, Topology, load
 from workers.topology.instances import group_of, instances, spare
 
 #: What the units read; an operator's shell on the host has none of it.
 ENVIRONMENT_FILE: Final = "/etc/{project}/environment"
-
-
 #: Held while a group's workers are replaced; the kernel gives it up with its process.
 LOCK_FILE: Final = "/run/lock/celery-{project}-{group}.replace"
 
@@ -59,11 +57,6 @@ def workers_named(topology: Topology, name: str) -> list[str]:
 def running_units(systemctl: Systemctl, project: str, group: str) -> list[str]:
     """The units of the group's workers that run, also a spare, and one that workers.yml no longer has."""
     return systemctl.up(worker_unit(project, group), worker_unit(project, f"{group}-*"))
-
-
-def check_unit(project: str) -> str:
-    """The unit that runs `workers check` as the workers' user, with their environment and credentials."""
-    return f"celery-check-{project}.service"
 
 
 @contextmanager
