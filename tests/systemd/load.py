@@ -12,14 +12,19 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from yaml import safe_load
+
 from tests.brokers.rabbitmq import until
 from tests.delivery import ledger
 from tests.systemd.ground import Ground
+from tests.systemd.project import SIZES
 
 #: Seconds in which at least one of what was accepted is done, unless all is.
 DRAIN: Final = 60
-#: Seconds of each group's hard limit (project.py); a long task takes almost as long.
-LIMITS: Final = {"default": 10, "priority": 5, "batch": 20, "ml": 10, "green": 10}
+#: Seconds of the hard limit of each group that has one; a long task takes almost as long.
+LIMITS: Final = {
+    name: sizes["time_limit"] for name, sizes in safe_load(SIZES)["groups"].items() if "time_limit" in sizes
+}
 ALMOST: Final = 1.0
 #: Seconds that a short task takes.
 SHORT: Final = 0.1
