@@ -10,10 +10,10 @@ from typing import Final
 from benchmarks.figures import Figure, spread
 from benchmarks.units import stock
 from benchmarks.units.stock import Stock
-from tests.brokers.rabbitmq import until
 from tests.systemd.app import App, unit, worker
 from tests.systemd.ground import Ground
 from tests.systemd.load import Load, loaded
+from tests.waiting import until
 
 #: Seconds after which a task that has not run is lost: stock Redis gives back what a lost worker held after an hour.
 SETTLED: Final = 30

@@ -14,7 +14,6 @@ from uuid import NAMESPACE_URL, uuid5
 from rehearsal.host import Host
 from tests.brokers.certificates import Authority
 from tests.brokers.observers import project as observed
-from tests.brokers.rabbitmq import until
 from tests.deployed import packages, release
 from tests.deployed.beside import Beside
 from tests.deployed.controller import Controller
@@ -24,6 +23,7 @@ from tests.deployed.standing import Standing
 from tests.project.probe import add_probe, remove_shop
 from tests.project.running import Project
 from tests.template.rendering import ROOT, cookiecutter, generated
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from tests.brokers.cluster import Cluster

@@ -25,7 +25,8 @@ from tests.brokers.clients import Clients
 from tests.brokers.fleets import ROOT
 from tests.brokers.observers import project as observed_project
 from tests.brokers.observers.processes import Observers
-from tests.brokers.redis import Redis, until
+from tests.brokers.redis import Redis
+from tests.waiting import until
 
 #: Seconds that the writer writes before the fault, and after everything is well again.
 BEFORE, AFTER = 3.0, 3.0

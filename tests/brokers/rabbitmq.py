@@ -1,7 +1,6 @@
 """RabbitMQ on three hosts, as the role `rabbitmq` describes it."""
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -15,6 +14,7 @@ from tests.brokers.cluster import Host as AnyHost
 from tests.brokers.cluster import Role as ClientRole
 from tests.brokers.fleets import fleet
 from tests.brokers.roles import Role
+from tests.waiting import until
 
 ADDRESSES: Final = {"r1": "10.40.0.11", "r2": "10.40.0.12", "r3": "10.40.0.13"}
 #: The slug of the project that the observers run.
@@ -224,14 +224,3 @@ class RabbitMQ:
     def _each(self, what: Callable[[Host], object]) -> None:
         with ThreadPoolExecutor(len(self.hosts)) as pool:
             list(pool.map(what, self.hosts))
-
-
-def until(
-    condition: Callable[[], bool], what: str | Callable[[], str], timeout: float = 30, every: float = 0.1
-) -> None:
-    """Wait for `condition`; raises TimeoutError that names `what` after `timeout` seconds."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {timeout:g} s for {what if isinstance(what, str) else what()}")
-        time.sleep(every)

@@ -1,6 +1,5 @@
 """Redis (or Valkey) with Sentinel on three hosts, as the role `redis` describes it."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -14,6 +13,7 @@ from tests.brokers.cluster import Host as AnyHost
 from tests.brokers.cluster import Role as ClientRole
 from tests.brokers.fleets import fleet
 from tests.brokers.roles import Role
+from tests.waiting import until
 
 ADDRESSES: Final = {"redis1": "10.30.0.11", "redis2": "10.30.0.12", "redis3": "10.30.0.13"}
 USERS: Final = ("application", "replication", "sentinel", "monitoring", "deploy")
@@ -264,12 +264,3 @@ class Redis:
     def _each(self, what: Callable[[Host], object]) -> None:
         with ThreadPoolExecutor(len(self.hosts)) as pool:
             list(pool.map(what, self.hosts))
-
-
-def until(condition: Callable[[], bool], what: str | Callable[[], str], timeout: float = 30) -> None:
-    """Wait for `condition`; raises TimeoutError that names `what` after `timeout` seconds."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {timeout:g} s for {what if isinstance(what, str) else what()}")
-        time.sleep(0.1)

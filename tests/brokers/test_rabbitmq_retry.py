@@ -12,8 +12,9 @@ import pytest
 from tests.brokers.clients import Clients
 from tests.brokers.observers import project as observed_project
 from tests.brokers.observers.processes import Observers
-from tests.brokers.rabbitmq import PROJECT, RabbitMQ, until
+from tests.brokers.rabbitmq import PROJECT, RabbitMQ
 from tests.project.running import Project
+from tests.waiting import until
 
 #: A task that retries once; its group acknowledges late. Nothing keeps results here, errors included.
 TASK: Final = """

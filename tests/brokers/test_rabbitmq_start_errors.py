@@ -8,8 +8,9 @@ import pytest
 
 from tests.brokers.clients import Clients
 from tests.brokers.observers.processes import Observer
-from tests.brokers.rabbitmq import RabbitMQ, until
+from tests.brokers.rabbitmq import RabbitMQ
 from tests.project.running import Project
+from tests.waiting import until
 
 #: An address of the fleet's network at which there is no host.
 NOBODY: Final = "10.40.0.99"

@@ -3,7 +3,8 @@
 import time
 
 from tests.brokers.clients import Clients, runs
-from tests.brokers.redis import Redis, until
+from tests.brokers.redis import Redis
+from tests.waiting import until
 
 #: Seconds for what takes five.
 SOON = 30

@@ -10,7 +10,8 @@ import pytest
 from rehearsal.host import Host
 from tests.brokers.certificates import Authority, Certificate
 from tests.brokers.clients import Clients
-from tests.brokers.redis import PASSWORDS, PROJECT, Redis, until
+from tests.brokers.redis import PASSWORDS, PROJECT, Redis
+from tests.waiting import until
 
 PING = """
 import os

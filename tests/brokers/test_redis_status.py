@@ -1,7 +1,8 @@
 """`workers brokers` on real servers: how they are, whoever is dead, and what happens when their memory is full."""
 
 from tests.brokers.clients import Clients, runs
-from tests.brokers.redis import Redis, until
+from tests.brokers.redis import Redis
+from tests.waiting import until
 
 #: Seconds that the command may look at brokers; the start of Python and Django comes on top.
 BOUND = 5

@@ -7,7 +7,6 @@ from typing import Final
 from rehearsal.host import Host
 from tests.brokers.cluster import Cluster
 from tests.brokers.faults import FAULTS as BROKER_FAULTS
-from tests.brokers.rabbitmq import until
 from tests.delivery import ledger, results
 from tests.delivery.ground import Ground
 from tests.delivery.memory import Limit
@@ -15,6 +14,7 @@ from tests.delivery.workers import LEDGER, PREFORK, START, STOP
 from tests.deployed import release
 from tests.deployed.postgresql import PORT as DATABASE_PORT
 from tests.project.probe import GROUPS
+from tests.waiting import until
 
 #: How often children are killed, and the seconds between: a group's slots are busy for about half of the time.
 ROUNDS, BETWEEN = 8, 2.0

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from tests.brokers.observers.processes import Observer, Observers
-from tests.brokers.rabbitmq import until
 from tests.delivery import inquiry, ledger
 from tests.delivery.checker import History, Verdict, judge, outstanding
 from tests.delivery.faults import Fault
 from tests.delivery.ground import Ground
 from tests.delivery.kinds import BY_NAME, KINDS
+from tests.waiting import until
 
 #: Seconds until every kind of task has run once.
 FLOW: Final = 180

@@ -9,7 +9,6 @@ from rehearsal.host import Host
 from tests.brokers.certificates import Authority
 from tests.brokers.cluster import Broker, Cluster, Role
 from tests.brokers.observers import project as observed
-from tests.brokers.rabbitmq import until
 from tests.delivery import results
 from tests.delivery.ledger import Entry
 from tests.delivery.workers import START, WorkerHost
@@ -22,6 +21,7 @@ from tests.deployed.standing import Standing
 from tests.project.probe import GROUPS
 from tests.project.running import Project
 from tests.template.rendering import ROOT
+from tests.waiting import until
 
 WORKERS: Final = {"w1": "10.60.0.21", "w2": "10.60.0.22"}
 DATABASE: Final = {"db": "10.60.0.31"}

@@ -3,11 +3,11 @@
 import time
 from typing import Final
 
-from tests.brokers.rabbitmq import until
 from tests.delivery import causes, fullness
 from tests.delivery.ground import Ground
 from tests.delivery.kinds import STEPS
 from tests.delivery.ledger import Reader
+from tests.waiting import until
 
 #: Rounds in which children are killed; seconds for which the broker takes nothing; and seconds between the last strike
 #: and the mending.

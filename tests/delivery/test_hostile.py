@@ -6,10 +6,10 @@ from typing import Final
 
 import pytest
 
-from tests.brokers.rabbitmq import until
 from tests.delivery.cells import BROKERS
 from tests.delivery.ground import Ground
 from tests.delivery.hostile import MESSAGES
+from tests.waiting import until
 
 #: The group that gets them: acknowledged late, so that a message that ends the worker would come back for ever.
 GROUP: Final = "priority"

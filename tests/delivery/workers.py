@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from rehearsal.host import Host
-from tests.brokers.rabbitmq import until
 from tests.delivery import ledger
 from tests.deployed import release
 from tests.project.probe import GROUPS
 from tests.project.running import Project
+from tests.waiting import until
 
 #: The groups whose tasks run in children.
 PREFORK: Final = ("default", "priority", "batch", "ml")

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -18,9 +17,8 @@ from typing import Any
 import psutil
 
 from demo.processes import clean_environment
+from tests.waiting import PATIENCE, until
 
-#: Seconds within which something that must happen has happened, on a slow machine under load.
-PATIENCE = 90
 DEFAULT_PORTS = ("8000", "5555", "6399")
 
 #: Reads one program a line (as JSON), runs it with Django and the application at hand, prints its `answer` (as JSON).
@@ -196,12 +194,15 @@ class Up:
 
 
 def wait_for(condition: Callable[[], bool], what: str, alive: Callable[[], bool] = lambda: True) -> None:
-    """Wait for `condition`, bounded by PATIENCE and by what makes it possible being `alive`."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
+    """Wait for `condition`, as long as what makes it possible is `alive`."""
+
+    def held() -> bool:
+        if condition():
+            return True
         assert alive(), f"ended while waiting for {what}"
-        assert time.monotonic() < deadline, f"waited {PATIENCE} s in vain for {what}"
-        time.sleep(0.1)
+        return False
+
+    until(held, what)
 
 
 def free_ports(count: int) -> list[int]:

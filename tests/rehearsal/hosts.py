@@ -2,8 +2,7 @@
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import permutations
@@ -60,14 +59,6 @@ def wait_for_echo(host: Host) -> None:
         f"until python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", {PORT}), 1)'; do sleep .05; done"
     )
     host.run("sh", "-c", f"{probe} 2>/dev/null", timeout=20)
-
-
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    """Until `condition` holds; fails after PATIENCE seconds."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {PATIENCE} s in vain for {what}"
-        time.sleep(0.02)
 
 
 class Connection:

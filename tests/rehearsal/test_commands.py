@@ -12,8 +12,8 @@ import pytest
 from rehearsal import Fleet
 from rehearsal.commands import main
 from rehearsal.paths import PACKAGE
-from tests.rehearsal.hosts import wait_for
 from tests.rehearsal.programs import ENVIRONMENT, REHEARSAL, ROOT, rehearsal
+from tests.waiting import until
 
 #: The shared fleet of conftest.py, as the command line knows it.
 NAME = ("--fleet", "rt-shared")
@@ -129,7 +129,7 @@ def test_exec_without_a_command_is_a_shell(fleet: Fleet) -> None:
 def test_logs_are_there_while_a_host_is_off(fleet: Fleet) -> None:
     """A lost host's journal tells what it did last."""
     fleet["a"].run("logger", "--tag", "probe", "before the loss")
-    wait_for(lambda: "before the loss" in rehearsal("logs", *NAME, "a").stdout, "the line in the journal")
+    until(lambda: "before the loss" in rehearsal("logs", *NAME, "a").stdout, "the line in the journal")
     fleet["a"].power_off()
     done = rehearsal("logs", *NAME, "a", "--lines", "500")
     assert done.returncode == 0

@@ -3,7 +3,8 @@
 import pytest
 
 from rehearsal import Fleet, Host, RehearsalError
-from tests.rehearsal.hosts import PORT, SCRIPT, attempt, connection, reaching, wait_for, wait_for_echo
+from tests.rehearsal.hosts import PORT, SCRIPT, attempt, connection, reaching, wait_for_echo
+from tests.waiting import until
 
 
 def test_power_loss_is_silence(fleet: Fleet) -> None:
@@ -17,7 +18,7 @@ def test_power_loss_is_silence(fleet: Fleet) -> None:
         fleet["a"].boot()
         wait_for_echo(fleet["a"])
         # TCP repeats what was sent meanwhile; the booted host knows nothing of that connection.
-        wait_for(lambda: old.listen() == "ended", "TCP's next attempt")
+        until(lambda: old.listen() == "ended", "TCP's next attempt")
     assert attempt(fleet, fleet["a"]) == "connected"
 
 
@@ -87,7 +88,7 @@ def test_a_cut_link_is_silence_until_it_is_mended(fleet: Fleet) -> None:
         assert old.send() == "silent"
         assert reaching(fleet) == {pair for pair in everybody if "a" not in pair}
         fleet["a"].mend()
-        wait_for(lambda: old.listen() == "echoed", "TCP's next attempt")
+        until(lambda: old.listen() == "echoed", "TCP's next attempt")
     assert reaching(fleet) == everybody
 
 
@@ -124,7 +125,7 @@ def test_a_host_reboots_from_inside(fleet: Fleet) -> None:
     host = fleet["a"]
     before = boot_id(host)
     host.run("systemctl", "reboot", check=False)
-    wait_for(lambda: boot_id(host) not in ("", before), "another boot")
+    until(lambda: boot_id(host) not in ("", before), "another boot")
     wait_for_echo(host)
     assert attempt(fleet, host) == "connected"
 

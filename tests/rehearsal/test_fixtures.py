@@ -10,9 +10,10 @@ import pytest
 
 from rehearsal import Fleet
 from rehearsal.cgroup import fleet_cgroup
-from tests.rehearsal.hosts import inventory_of, wait_for
+from tests.rehearsal.hosts import inventory_of
 from tests.rehearsal.leavings import leavings
 from tests.rehearsal.programs import ENVIRONMENT
+from tests.waiting import until
 
 TESTS = """\
 import sys
@@ -67,7 +68,7 @@ def test_a_run_that_was_killed_does_not_disturb_the_next(command: list[str], tmp
     Fleet.remembered("rt-plugin")["a"].write("/srv/of_the_first_run", "")
     done = run(command, tmp_path, "test_that_fails")
     assert "assert 1 == 0" in done.stdout, done.stdout
-    wait_for(lambda: leavings("rt-plugin") == [], "nothing to be left")
+    until(lambda: leavings("rt-plugin") == [], "nothing to be left")
 
 
 @pytest.mark.parametrize(("variables", "word"), [({"CI": ""}, "1 skipped"), ({"CI": "1"}, "1 failed")])

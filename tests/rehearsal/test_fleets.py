@@ -16,9 +16,10 @@ from rehearsal.fixtures import Fleets
 from rehearsal.network import Network, exists
 from rehearsal.paths import PACKAGE, cgroups
 from rehearsal.state import State, memory_of
-from tests.rehearsal.hosts import connection, inventory_of, reaching, wait_for
+from tests.rehearsal.hosts import connection, inventory_of, reaching
 from tests.rehearsal.leavings import interfaces, leavings
 from tests.rehearsal.programs import ENVIRONMENT, REHEARSAL, ROOT, output, rehearsal
+from tests.waiting import until
 
 
 def test_up_on_a_fleet_that_is_up_changes_nothing(fleet: Fleet) -> None:
@@ -37,7 +38,7 @@ def test_up_makes_whole_what_faults_have_broken(fleet: Fleet) -> None:
     fleet["b"].cut()
     fleet.partition(["b"], ["c"])
     fleet.up()
-    wait_for(lambda: reaching(fleet) == everybody, "echo's port on the booted host")
+    until(lambda: reaching(fleet) == everybody, "echo's port on the booted host")
 
 
 def test_a_fleet_leaves_nothing(fleets: Fleets, tmp_path: Path) -> None:
@@ -123,7 +124,7 @@ def test_an_up_that_is_killed_leaves_nothing_behind_after_down(moment: str, tmp_
     network = killed_up(moment, tmp_path)
     done = rehearsal("down", "--fleet", network.fleet)
     assert (done.returncode, done.stderr) == (0, "")
-    wait_for(lambda: leavings(network.fleet) == [], "nothing to be left")
+    until(lambda: leavings(network.fleet) == [], "nothing to be left")
 
 
 @pytest.mark.parametrize("moment", ["hosts are gone", "namespaces are gone", "disks are gone"])

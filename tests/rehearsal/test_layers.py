@@ -23,8 +23,9 @@ from rehearsal.layers import Layer, layer_of
 from rehearsal.mirror import apt_conf, environment, mirror
 from rehearsal.paths import CACHE
 from rehearsal.watch import unwatched
-from tests.rehearsal.hosts import PATIENCE, inventory_of, wait_for
+from tests.rehearsal.hosts import PATIENCE, inventory_of
 from tests.rehearsal.programs import ENVIRONMENT, ROOT
+from tests.waiting import until
 
 #: A small package with a service in it, and one without.
 CATALOGUE = replace(Catalogue.read(), layers={"rt-cron": ("cron",), "rt-more": ("hello",)})
@@ -78,7 +79,7 @@ def test_a_killed_build_leaves_nothing_and_the_next_one_is_whole(base: Layer) ->
             silent.settimeout(PATIENCE)
             with silent.accept()[0]:
                 os.kill(killed.pid, signal.SIGKILL)
-                wait_for(lambda: processes(layer) == [], "the build's last process to go")
+                until(lambda: processes(layer) == [], "the build's last process to go")
     assert not layer.path.exists()
     with building("rt-more") as one, building("rt-more") as other:
         assert [builder.wait(120) for builder in (one, other)] == [0, 0]

@@ -7,10 +7,10 @@ from typing import Final
 
 from rehearsal.host import Host
 from tests.brokers.observers import project as observed
-from tests.brokers.rabbitmq import until
 from tests.delivery import ledger
 from tests.deployed import packages, release
 from tests.project.running import Project
+from tests.waiting import until
 
 NAME: Final = observed.NAME
 HOME: Final = f"/srv/{NAME}"

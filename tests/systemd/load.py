@@ -14,10 +14,10 @@ from typing import Final
 
 from yaml import safe_load
 
-from tests.brokers.rabbitmq import until
 from tests.delivery import ledger
 from tests.systemd.ground import Ground
 from tests.systemd.project import SIZES
+from tests.waiting import until
 
 #: Seconds in which at least one of what was accepted is done, unless all is.
 DRAIN: Final = 60

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Final
 
-from tests.brokers.rabbitmq import until
 from tests.delivery.ledger import Reader
 from tests.delivery.memory import Limit
 from tests.systemd.app import worker
 from tests.systemd.ground import Ground
 from tests.systemd.load import loaded
+from tests.waiting import until
 
 GROUP: Final = "priority"
 WORKER: Final = worker(GROUP)

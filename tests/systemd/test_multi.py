@@ -10,11 +10,11 @@ from typing import Final
 
 import pytest
 
-from tests.brokers.rabbitmq import until
 from tests.delivery import results
 from tests.systemd.app import NAME, PYTHON, App, unit, worker
 from tests.systemd.ground import Ground
 from tests.systemd.load import Load, loaded
+from tests.waiting import until
 
 UNIT: Final = unit("multi")
 PIDS, LOGS = f"/run/celery-multi-{NAME}", f"/var/log/celery-multi-{NAME}"

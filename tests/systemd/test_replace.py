@@ -10,10 +10,10 @@ from typing import Final
 
 import pytest
 
-from tests.brokers.rabbitmq import until
 from tests.systemd.app import CURRENT, NAME, PYTHON, App, worker
 from tests.systemd.ground import Ground
 from tests.systemd.load import Load, loaded
+from tests.waiting import until
 
 GROUP: Final = "default"
 SPARE: Final = worker(f"{GROUP}-spare")

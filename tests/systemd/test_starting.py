@@ -8,10 +8,10 @@ from typing import Final
 import pytest
 
 from rehearsal.errors import RehearsalError
-from tests.brokers.rabbitmq import until
 from tests.systemd.app import CURRENT, NAME, TARGET, App, group, unit, worker
 from tests.systemd.ground import Ground
 from tests.systemd.load import loaded
+from tests.waiting import until
 
 BATCH: Final = [worker("batch-1"), worker("batch-2")]
 IO: Final = worker("io")

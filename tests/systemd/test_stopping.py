@@ -6,10 +6,10 @@ from typing import Final
 
 import pytest
 
-from tests.brokers.rabbitmq import until
 from tests.systemd.app import TARGET, group, worker
 from tests.systemd.ground import Ground
 from tests.systemd.load import LIMITS, loaded
+from tests.waiting import until
 
 GROUP: Final = "priority"
 WORKER: Final = worker(GROUP)

@@ -8,10 +8,10 @@ from typing import Final
 
 import pytest
 
-from tests.brokers.rabbitmq import until
 from tests.delivery import results
 from tests.systemd.app import NAME, START, App, worker
 from tests.systemd.ground import Ground
+from tests.waiting import until
 
 #: Seconds of WatchdogSec here; the units have 60. A worker looks every quarter of it, and at most every 5 s.
 WATCHDOG: Final = 10

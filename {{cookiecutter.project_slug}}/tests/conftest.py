@@ -69,12 +69,16 @@ def steady() -> float:
     return time.monotonic() - waited / 1e9
 
 
+class NotInTimeError(AssertionError):
+    """What a test waited for did not come, or took too long."""
+
+
 def until(condition: Callable[[], object], what: str, seconds: float = 90) -> None:
     """Wait for a condition; the test fails when it does not come true. The longer it waits, the less often it looks."""
     deadline, pause = time.monotonic() + seconds, 0.02
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(f"{what} did not happen within {seconds} s")
+            raise NotInTimeError(f"{what} did not happen within {seconds} s")
         time.sleep(pause)
         pause = min(pause * 1.25, 0.25)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from celery import chord, group
 from celery.exceptions import SoftTimeLimitExceeded
+from celery.exceptions import TimeoutError as CeleryTimeoutError
 from django.db import connection, transaction
 
 from config.celery import app
@@ -70,6 +71,14 @@ def kept_despite_a_rollback() -> bool:
         app.backend.store_result("of-a-rollback", 1, "SUCCESS")
         raise KeyError
     return KeptResult.objects.exists()
+
+
+def within(seconds: float, sent: Any) -> Any:
+    """The result, or None where there is none by then: it may be lost."""
+    try:
+        return sent.get(timeout=seconds)
+    except CeleryTimeoutError:
+        return None
 
 
 def ask(expression: str) -> Any:

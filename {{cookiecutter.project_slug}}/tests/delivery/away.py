@@ -15,7 +15,7 @@ import redis
 from django.db import DatabaseError, connection
 
 from config.celery import app
-from tests.conftest import free_port, start, steady, until
+from tests.conftest import NotInTimeError, free_port, start, steady, until
 from workers.brokers.redis.results import Backend
 from workers.delivery.results.drain import drain_once
 from workers.local.redis_server import find_server
@@ -122,7 +122,8 @@ def at_most(seconds: float) -> Iterator[None]:
     began = steady()
     yield
     took = steady() - began
-    assert took <= seconds, f"it took {took:.2f} s"
+    if took > seconds:
+        raise NotInTimeError(f"it took {took:.2f} s")
 
 
 def until_back(store: Backend) -> None:
