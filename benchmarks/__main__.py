@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def _idle_memory() -> list[Figure]:
     return idle_memory.measure(project)
 
 
-MEASURES: dict[str, Callable[[], list[Figure]]] = {
+MEASURES: dict[str, Callable[[], Iterable[Figure]]] = {
     "render": render.measure,
     "idle-memory": _idle_memory,
     "head-of-line": _grounded(head_of_line.measure),
@@ -61,6 +61,7 @@ def main(chosen: list[str]) -> int:
     for name in chosen or [name for name in MEASURES if name not in ON_DEMAND]:
         with console.status(f"measuring {name}"):
             for figure in MEASURES[name]():
+                console.print(f"{figure.name}: {figure.measured}")
                 table.add_row(figure.name, figure.measured, figure.goal, figure.how)
     console.print(table)
     return 0

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -30,17 +30,20 @@ app.control.broadcast("deafen", pattern="{GROUP}@*", matcher="glob")
 """
 
 
-def restarts(rival: Stock, folder: Path, times: int) -> list[Figure]:
+def restarts(rival: Stock, folder: Path, times: int) -> Iterator[Figure]:
     """Stock's two ways to restart, and one stop with tasks longer than systemd's default."""
     app = rival.ground.app
     app.start(stock.NAME)
-    by_unit = _restarted(rival, folder, "systemctl restart", partial(app.systemctl, "restart", stock.NAME), times)
-    cut_off = _cut_off(rival, folder)
+    restart = partial(app.systemctl, "restart", stock.NAME)
+    yield _restarted(rival, folder, "systemctl restart", restart, times)
+    yield _left(rival, "systemctl restart")
+    app.start(stock.NAME)
+    yield _cut_off(rival, folder)
     app.stop(stock.NAME)
+    rival.kill()
     rival.multi("start")
-    by_hand = _restarted(rival, folder, "celery multi restart", partial(rival.multi, "restart"), times)
-    rival.multi("stopwait")
-    return [by_unit, cut_off, by_hand]
+    yield _restarted(rival, folder, "celery multi restart", partial(rival.multi, "restart"), times)
+    yield _left(rival, "celery multi restart")
 
 
 def deafness(rival: Stock, folder: Path) -> list[Figure]:
@@ -75,6 +78,14 @@ def _restarted(rival: Stock, folder: Path, what: str, act: Callable[[], object],
         seconds = [_timed(act) for _ in range(times)]
         load.settle(SETTLED)
         return _verdict(load, f"stock, {times} x {what}, tasks of 0.1 s", spread(seconds, "s each"))
+
+
+def _left(rival: Stock, what: str) -> Figure:
+    """What runs after the last restart; then nothing of it does."""
+    workers, running = rival.workers(), rival.pid
+    rival.ground.app.stop(stock.NAME)
+    rival.kill()
+    return Figure(f"stock, main processes after {what}", str(len(workers)), "1", f"pid file: {running or 'none'}")
 
 
 def _cut_off(rival: Stock, folder: Path) -> Figure:

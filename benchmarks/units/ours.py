@@ -1,6 +1,7 @@
 """A unit for each worker, as `workers units` writes it: start, stop, memory, restarts under load."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -38,9 +39,10 @@ class Rounds:
     memory: list[float]
 
 
-def speed(ground: Ground, folder: Path) -> list[Figure]:
+def speed(ground: Ground, folder: Path) -> Iterator[Figure]:
     """Each group alone on the host."""
-    return [figure for group in WORKERS for figure in _group(ground, group, folder)]
+    for group in WORKERS:
+        yield from _group(ground, group, folder)
 
 
 def restarts(ground: Ground, folder: Path, times: int) -> list[Figure]:

@@ -81,6 +81,17 @@ class Stock:
         tell = f"{PYTHON} -c 'from proj import app; app.control.broadcast(\"deafen\")'"
         host.run("sh", "-c", f"set -a; . /etc/conf.d/celery; cd {HOME}; {tell}")
 
+    def workers(self) -> list[int]:
+        """The main processes that run: those whose parent is no worker."""
+        listed = self.ground.app.host.run("pgrep", "-u", "celery", "-P", "1", "-f", "celery", check=False).stdout
+        return [int(pid) for pid in listed.split()]
+
+    def kill(self) -> None:
+        """End all of it, and what it left: the next start finds nothing."""
+        host = self.ground.app.host
+        host.run("pkill", "-KILL", "-u", "celery", check=False)
+        host.run("sh", "-c", "rm -f /var/run/celery/*.pid")
+
     @property
     def pid(self) -> int:
         """Its main process, once it has said so; 0 where there is none."""
