@@ -25,6 +25,8 @@ WORKERS: Final = {
 }
 #: Groups whose busy stop is measured: io's tasks cannot be told to take as long as a hard limit, it has none.
 BUSY: Final = ("default", "priority", "batch", "ml", "green")
+#: Seconds of the tasks that a busy stop waits for: less than any group's soft time limit.
+LONG: Final = 3
 _PSS: Final = """\
 for pid in $(pgrep -u observed); do cat /proc/$pid/smaps_rollup; done | awk '/^Pss:/ {sum += $2} END {print sum}'
 """
@@ -94,11 +96,11 @@ def _rounds(app: App, unit: str) -> Rounds:
 
 
 def _busy(ground: Ground, group: str, folder: Path) -> float:
-    """Seconds from the end of the last task to the end of the unit, with a task as long as may be in each slot."""
+    """Seconds from the end of the last task to the end of the unit, with a task in each slot when the stop comes."""
     name, slots = WORKERS[group]
     ground.app.start(worker(name))
     with loaded(ground, folder) as load:
-        load.long(group, slots)
+        load.long(group, slots, LONG)
         ground.app.stop(worker(name))
         ended = time.time()
         done = [entry.at for entry in load.look() if entry.what == "done"]
