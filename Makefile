@@ -26,7 +26,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test rehearsal brokers matrix bench lint format lock ci clean
+.PHONY: help demo test rehearsal brokers matrix fleet bench lint format lock ci clean
 
 help: ## list these targets
 	@printf 'make TARGET [PYTHON=python3.13]\n\n'
@@ -47,6 +47,9 @@ brokers: $(READY) $(PROJECT_READY) ## lose brokers' nodes, measure every stall, 
 
 matrix: $(READY) $(PROJECT_READY) ## count what is lost while everything fails in turn, write docs/guarantees.md (root; some: CELLS="--fault kill")
 	@$(if $(filter-out 0,$(shell id -u)),sudo) $(VENV)/bin/python -m tests.delivery.matrix --document $(CELLS)
+
+fleet: $(READY) $(PROJECT_READY) $(ANSIBLE_READY) ## roll out to eleven hosts, break them, write docs/guarantees.md (root; some: ROWS="bare back")
+	@$(if $(filter-out 0,$(shell id -u)),sudo) $(VENV)/bin/python -m tests.fleet.table $(or $(ROWS),--document)
 
 bench: $(READY) ## measure what the defaults cost and gain (some of it: MEASURES="render idle-memory")
 	@$(VENV)/bin/python -m benchmarks $(MEASURES)
