@@ -5,7 +5,7 @@ Rows run in their order on one fleet: each finds what the one before it left, a 
 
 from typing import Final
 
-from tests.fleet import doors, rollout
+from tests.fleet import doors, faults, rollout
 from tests.fleet.row import Row
 
 ROWS: Final = {
@@ -16,6 +16,10 @@ ROWS: Final = {
         Row("rolling", "rolling deploy under load", rollout.rolling),
         Row("broken", "a release that cannot start", rollout.broken),
         Row("back", "rollback under load", rollout.back),
+        Row("restart", "rolling restart of RabbitMQ and of Redis", faults.playbook("brokers-restart.yml")),
+        Row("upgrade", "rolling upgrade of RabbitMQ and of Redis", faults.playbook("brokers-upgrade.yml")),
+        Row("power", "a broker's host loses its power during a deploy", faults.power_lost),
+        Row("killed", "the controller is killed in the middle of a deploy", faults.killed),
         Row("ports", "ports from outside and from each kind of host", doors.ports),
         Row("encrypted", "TLS on every link", doors.encrypted),
         Row("leaks", "no secret in ps, journal, readable files, Ansible's output", doors.leaks),

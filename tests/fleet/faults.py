@@ -1,0 +1,79 @@
+"""Rows: brokers are restarted, a broker's host loses its power during a deploy, and so does the controller."""
+
+import os
+import signal
+from collections.abc import Callable
+from itertools import count
+from typing import Final
+
+from tests.fleet import project
+from tests.fleet.ground import PATIENCE, Ground, Playing
+from tests.fleet.rollout import current
+from tests.fleet.row import Seen
+from tests.fleet.shopping import shopping
+from tests.waiting import until
+
+_NUMBERS: Final = count(1)
+
+
+def playbook(name: str) -> Callable[[Ground], Seen]:
+    """A playbook that nobody may notice."""
+
+    def do(ground: Ground) -> Seen:
+        with shopping(ground) as told:
+            played = ground.must(name)
+        return Seen(f"{played.seconds:.0f} s; {told.summary}", told.misses())
+
+    return do
+
+
+def power_lost(ground: Ground) -> Seen:
+    """A host of the broker is gone in the middle of a deploy, and comes back; the deploy is run again."""
+    lost = ground.hosts("rabbitmq")[1]
+    with shopping(ground) as told:
+        process = _half_way(ground)
+        lost.power_off()
+        _, code = process.communicate(timeout=PATIENCE), process.returncode
+        lost.boot()
+        lost.wait()
+        again = ground.must("deploy.yml")
+    misses = [*told.misses(), *_not_the_same(ground)]
+    return Seen(f"the first deploy ended with {code}, the second in {again.seconds:.0f} s; {told.summary}", misses)
+
+
+def killed(ground: Ground) -> Seen:
+    """The controller is gone in the middle of a deploy; another one does it again."""
+    with shopping(ground) as told:
+        process = _half_way(ground)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=PATIENCE)
+        between = len(set(current(ground).values()))
+        again = ground.must("deploy.yml")
+    misses = [*told.misses(), *_not_the_same(ground)]
+    return Seen(f"{between} releases between, one after {again.seconds:.0f} s; {told.summary}", misses)
+
+
+def release(ground: Ground) -> None:
+    """Commit something that nobody notices."""
+    mark = ground.project.root / "templates/mark.html"
+    mark.write_text(f"<!-- {next(_NUMBERS)} -->\n", encoding="utf-8")
+    project.commit(ground.project.root, "A mark")
+
+
+def _half_way(ground: Ground) -> Playing:
+    """A deploy of a new release that has come to one host and not to all."""
+    before = set(current(ground).values())
+    release(ground)
+    process = ground.playing("deploy.yml")
+
+    def begun() -> bool:
+        assert process.poll() is None, "the deploy has ended before it was half way"
+        return len({*before, *current(ground).values()}) > len(before)
+
+    until(begun, "the new release on the first host", timeout=300, every=0.5)
+    return process
+
+
+def _not_the_same(ground: Ground) -> list[str]:
+    found = current(ground)
+    return [f"hosts differ: {found}"] if len(set(found.values())) > 1 else []
