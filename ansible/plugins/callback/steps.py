@@ -118,7 +118,7 @@ class CallbackModule(Default):
     def _begin_task(self, task: Any) -> None:
         self._end_task()
         role = task._role.get_name() if task._role else ""  # noqa: SLF001 - Ansible's own callbacks read it
-        self._task = (role, task.get_name(include_role_fqcn=False).strip().removeprefix(f"{role} : "))
+        self._task = (role, str(task.get_name()).strip().removeprefix(f"{role} : "))
         self._task_began = time.monotonic()
         self._status(f"{role}: {self._task[1]}" if role else self._task[1])
 

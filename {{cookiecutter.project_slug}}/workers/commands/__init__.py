@@ -14,7 +14,7 @@ from workers.topology import TopologyError
 #: In the order of `--help`. Each is imported when it is called: `workers up` stays in memory while the project runs.
 NAMES: Final = (
     *("check", "show", "run", "up", "units", "drain", "replace", "multi"),
-    *("brokers", "beat", "relay", "dead", "docs"),
+    *("brokers", "beat", "relay", "dead", "release", "inventory", "docs"),
 )
 #: What units start.
 SERVICES: Final = frozenset({"run", "beat", "relay"})

@@ -20,7 +20,7 @@ def refuse(reasons: Sequence[str], codes: Sequence[str] = (), exit_code: int = R
     for reason in reasons:
         line = Text(reason)
         line.highlight_regex(r"^\S+:\d+:\d+", "bold")
-        line.highlight_regex(r"\(W\d\d\)", "red")
+        line.highlight_regex(r"\([WI]\d\d\)", "red")
         line.highlight_regex(r"(?<=; )[^;]+$", "green")
         stderr.print(line)
     if codes:

@@ -31,7 +31,8 @@ class Replacement:
     """The new for the old: `workers` one after the other, with `spare` beside them, or None where it has no room."""
 
     watch: Watch
-    check: str
+    check: str | None
+    """What is asked whether the new ones would run; None where somebody has just asked."""
     workers: Sequence[str]
     spare: str | None
     patience: float
@@ -42,8 +43,9 @@ class Replacement:
     def run(self) -> None:
         """Do it. Raises RefusedError before anything is touched, NotDoneError with what stands where after that."""
         installed(self.watch.systemctl, [*self.workers, *([self.spare] if self.spare else [])])
-        verify(self.watch.systemctl, self.check)
-        self.watch.say(self.check, "the new workers would run")
+        if self.check:
+            verify(self.watch.systemctl, self.check)
+            self.watch.say(self.check, "the new workers would run")
         if self.spare:
             self._begin_spare(self.spare)
         for number, worker in enumerate(self.workers):

@@ -4,6 +4,7 @@ import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final, Self
 
 #: What is asked about a unit.
@@ -13,6 +14,8 @@ PROPERTIES: Final = (
 )
 #: Seconds in each unit of time as systemctl writes them: `1h 5min 30s`.
 UNITS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+#: A moment as systemctl writes it with `--timestamp=us+utc`.
+STAMP: Final = "%a %Y-%m-%d %H:%M:%S.%f UTC"
 #: Seconds that systemctl itself gets to answer.
 PATIENCE: Final = 60
 #: Journal lines that are shown of a unit that failed.
@@ -80,6 +83,14 @@ class Unit:
         return self.active == "failed" or self.sub.startswith("auto-restart") or self.result not in ("", "success")
 
 
+@dataclass(frozen=True)
+class Started:
+    """A unit's main process, and when it began."""
+
+    process: int
+    at: datetime
+
+
 class Systemctl:
     """The system's manager; raises SystemctlError with what it said, and what to do."""
 
@@ -96,13 +107,47 @@ class Systemctl:
         names = [line.split()[0] for line in printed.splitlines()]
         return [unit.name for unit in self.show(*names) if unit.is_up] if names else []
 
+    def wants(self, name: str) -> set[str]:
+        """The units that a target starts with itself."""
+        return set(self._call("show", "--property=Wants", "--value", "--", name).split())
+
+    def started(self, name: str) -> Started | None:
+        """Its main process; None where none runs."""
+        asked = ("--timestamp=us+utc", "--property=MainPID,ExecMainStartTimestamp")
+        found = dict(line.split("=", 1) for line in self._call("show", *asked, "--", name).split("\n") if line)
+        if found["MainPID"] == "0":
+            return None
+        at = datetime.strptime(found["ExecMainStartTimestamp"], STAMP).replace(tzinfo=UTC)
+        return Started(int(found["MainPID"]), at)
+
     def start(self, *names: str, wait: bool = False) -> None:
         """Start them; with `wait`, returns when they are started, or raises."""
         self._call("start", *_blocking(wait=wait), "--", *names, patience=None if wait else PATIENCE)
 
+    def restart(self, *names: str, wait: bool = False) -> None:
+        """Stop and start them, whoever asked for it gone or not; with `wait`, returns when they have, or raises."""
+        self._call("restart", *_blocking(wait=wait), "--", *names, patience=None if wait else PATIENCE)
+
+    def daemon_reload(self) -> None:
+        """Have units count that were written."""
+        self._call("daemon-reload")
+
+    def enable(self, *names: str) -> None:
+        """Have them start with what wants them."""
+        self._call("enable", "--quiet", "--", *names)
+
+    def disable(self, *names: str) -> None:
+        """No longer."""
+        self._call("disable", "--quiet", "--", *names)
+
     def stop(self, *names: str) -> None:
         """Begin to stop them: each gets TERM, and its own time-out."""
         self._call("stop", "--no-block", "--", *names)
+
+    def stop_after(self, name: str, *others: str) -> None:
+        """Stop it once the others have come back from a restart, whoever asked for this gone or not."""
+        unit = (f"--unit=stop-{name}", f"--property=After={' '.join(others)}")
+        _run(["systemd-run", "--no-block", "--collect", "--quiet", *unit, "systemctl", "stop", "--no-block", name], 60)
 
     def reload(self, name: str) -> None:
         """Have the unit do what its ExecReload says; returns when that is done."""
