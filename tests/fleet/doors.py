@@ -14,26 +14,26 @@ from tests.fleet.row import Seen
 PROBE: Final = Path(__file__).parent / "probe.py"
 LEAKS: Final = Path(__file__).parent / "leaks.py"
 OUTSIDE: Final = "outside"
-APPS: Final = frozenset({"web", "workers_default", "beat"})
+APPS: Final = frozenset({"web", "workers_default", "beat", "monitoring"})
 #: Who may reach which port of whom; `outside` is a machine that is no host of the inventory. Written beside the roles
 #: and not derived from them: what a role opens by mistake is to be seen here.
 OPEN: Final[dict[str, dict[int, frozenset[str]]]] = {
     "all": {22: frozenset({OUTSIDE})},
-    "web": {80: frozenset({OUTSIDE}), 443: frozenset({OUTSIDE})},
+    "web": {port: frozenset({OUTSIDE}) for port in (80, 443, 8443)},
     "rabbitmq": {
         5671: APPS,
-        15671: APPS | {"monitoring", "rabbitmq"},
+        15671: APPS | {"rabbitmq"},
         15691: frozenset({"monitoring"}),
         4369: frozenset({"rabbitmq"}),
         25672: frozenset({"rabbitmq"}),
     },
-    "redis": {port: APPS | {"redis", "monitoring"} for port in (6379, 6380, 6381, 26379)},
+    "redis": {port: APPS | {"redis"} for port in (6379, 6380, 6381, 26379)},
     "postgresql": {5432: APPS | {"postgresql"}},
 }
 #: From each of these every port of every host is tried.
 FROM: Final = ("rabbit1", "redis1", "web1", "work1", "db1")
 #: Ports that speak TLS from the first byte.
-TLS: Final = frozenset({443, 5671, 15671, 15691, 25672, 6379, 6380, 6381, 26379})
+TLS: Final = frozenset({443, 8443, 5671, 15671, 15691, 25672, 6379, 6380, 6381, 26379})
 #: Shorter ones would be found by accident.
 LEAST: Final = 8
 
@@ -130,7 +130,7 @@ def _handshakes(ground: Ground, host: Host, port: int) -> Iterator[str]:
         "s = c.wrap_socket(socket.create_connection((sys.argv[2], int(sys.argv[3])), 5), server_hostname=sys.argv[4]); "
         "print(s.version())"
     )
-    name = project.SITE if port == 443 else host.name
+    name = project.SITE if port in (443, 8443) else host.name
     host.write("/root/ca.pem", ground.vault["authority"]["certificate"])
     asked = ("python3", "-c", script)
     way = (host.address, str(port), name)
