@@ -1,8 +1,8 @@
-# ruff: noqa: INP001 - a program, not a package
 """Fill an environment's vault with secrets: what is missing is made, what is there stays as it is.
 
-Run in the environment of `make ansible`: python ansible/vault.py environments/staging [--renew NAME...]. The vault is
-group_vars/all/vault.yml, encrypted with the password in .vault-password, which is made with it. Only names are printed.
+Run in the environment of `make ansible`: python ansible/vault.py environments/staging, with --renew NAME to make some
+anew. The vault is group_vars/all/vault.yml, encrypted with the password in .vault-password, which is made with it. Only
+names are printed.
 """
 
 import argparse
@@ -46,8 +46,9 @@ def secret(length: int = 32) -> str:
 def authority() -> Tree:
     """A private certificate authority: its certificate and its key, both PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Private authority")])
     now = datetime.now(UTC)
+    # Of two authorities of one name the wrong one might be looked at.
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Private authority of {now:%Y-%m-%d %H:%M:%S}")])
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -97,6 +98,10 @@ CONTENT: Final[Mapping[str, Any]] = {
     "authority": authority,
 }
 
+#: Of these the old one is kept when they are renewed, until everybody knows the new one; under this name.
+KEPT: Final = ("authority",)
+BEFORE: Final = "_before"
+
 
 def fill(held: Tree, content: Mapping[str, Any] = CONTENT, within: str = "") -> Iterator[str]:
     """Add to `held` what it lacks of `content`; the names of what was added."""
@@ -120,7 +125,16 @@ def drop(held: Tree, name: str) -> None:
         place, known = place.get(part, {}), _known(known.get(part))
     if last not in known:
         raise VaultError(f"--renew {name}: no such secret; there are: {', '.join(CONTENT)} and what is below them")
+    if name in KEPT and name in held:
+        held[f"{name}{BEFORE}"] = held[name]
     place.pop(last, None)
+
+
+def forget(held: Tree, name: str) -> None:
+    """Take out what was kept of a secret that was renewed: `authority_before`."""
+    if name not in {f"{kept}{BEFORE}" for kept in KEPT}:
+        raise VaultError(f"--forget {name}: only what was kept can be forgotten: {KEPT[0]}{BEFORE}")
+    held.pop(name, None)
 
 
 def _known(content: object) -> Mapping[str, Any]:
@@ -190,6 +204,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Fill an environment's vault with the secrets that it lacks.")
     parser.add_argument("folder", type=Path, help="environments/staging, for one")
     parser.add_argument("--renew", nargs="+", default=[], metavar="NAME", help="make these anew: redis.application")
+    parser.add_argument("--forget", nargs="+", default=[], metavar="NAME", help="drop what was kept: authority_before")
     options = parser.parse_args(arguments)
     try:
         vault = Vault(options.folder)
@@ -197,8 +212,10 @@ def main(arguments: list[str]) -> int:
         held = content.setdefault("vault", {})
         for name in options.renew:
             drop(held, name)
+        for name in options.forget:
+            forget(held, name)
         made = list(fill(held))
-        if made or not vault.encrypted:
+        if made or options.forget or not vault.encrypted:
             vault.write(content)
     except VaultError as error:
         sys.stderr.write(f"{error}\n")

@@ -21,6 +21,7 @@ from rehearsal.paths import PACKAGE
 from rehearsal.requirements import install_missing, require
 from rehearsal.state import fleets
 from rehearsal.steps import Steps
+from rehearsal.trial import trial
 
 #: Exit code where the command was refused or failed; the reasons stand on standard error.
 FAILED: Final = 1
@@ -170,6 +171,20 @@ def logs(name: str, host: str, unit: str | None, lines: int, *, follow: bool) ->
     """Show the journal of HOST, also while it is off."""
     options = [f"--lines={lines}", *(["--follow"] if follow else []), *([f"--unit={unit}"] if unit else [])]
     _become(journal_command(_fleet(name)[host], *options))
+
+
+@main.command()
+@click.option("--environment", "-e", required=True, help="Whose hosts: a folder of environments/.")
+@click.option("--lose", metavar="HOST", help="Which host loses its power; without it, one that can be spared.")
+@click.option("--keep", is_flag=True, help="Leave the hosts there in the end, to be looked at.")
+def rehearse(environment: str, lose: str | None, *, keep: bool) -> None:
+    """Rehearse an environment of the project in this folder, on hosts of this machine.
+
+    Rolls everything out, deploys another release, takes a host's power away, rolls back, while visitors look at the
+    site; prints what was found, and takes the hosts away. Nothing real is touched or asked for.
+    """
+    if not trial.rehearse(Path.cwd(), environment, lose, _out, keep=keep):
+        sys.exit(FAILED)
 
 
 @main.command()

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from typing import Self
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 
@@ -21,6 +22,7 @@ class Steps:
         self.console = console
         columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
         self._moving = Progress(*columns, console=console, transient=True)
+        self._told: TaskID | None = None
 
     def __enter__(self) -> Self:
         """Begin to show what moves."""
@@ -32,6 +34,12 @@ class Steps:
         """End it."""
         if self.console.is_terminal:
             self._moving.stop()
+
+    def tell(self, what: str) -> None:
+        """Show what goes on within a step, until something else does; nothing where the output is no terminal."""
+        if self._told is None:
+            self._told = self._moving.add_task(what, total=None)
+        self._moving.update(self._told, description=f"[dim]{escape(what)}[/]", visible=bool(what))
 
     @contextmanager
     def __call__(self, step: str) -> Iterator[None]:

@@ -39,8 +39,7 @@ def restarts(rival: Stock, folder: Path, times: int) -> Iterator[Figure]:
     yield _left(rival, "systemctl restart")
     app.start(stock.NAME)
     yield _cut_off(rival, folder)
-    app.stop(stock.NAME)
-    rival.kill()
+    rival.clear()
     rival.multi("start")
     yield _restarted(rival, folder, "celery multi restart", partial(rival.multi, "restart"), times)
     yield _left(rival, "celery multi restart")
@@ -60,7 +59,8 @@ def deafness(rival: Stock, folder: Path) -> list[Figure]:
         rival.deafen()
         noticed = _watch(app, rival, before, began)
         load.end()
-    app.stop(stock.NAME, worker(GROUP))
+    app.stop(worker(GROUP))
+    rival.clear()
     how = "its consumer gone, and nobody in the worker knows of it"
     return [Figure(f"a deaf worker is replaced, {side}", _after(noticed.get(side)), "", how) for side in before]
 
@@ -83,8 +83,7 @@ def _restarted(rival: Stock, folder: Path, what: str, act: Callable[[], object],
 def _left(rival: Stock, what: str) -> Figure:
     """What runs after the last restart; then nothing of it does."""
     workers, running = rival.workers(), rival.pid
-    rival.ground.app.stop(stock.NAME)
-    rival.kill()
+    rival.clear()
     return Figure(f"stock, main processes after {what}", str(len(workers)), "1", f"pid file: {running or 'none'}")
 
 

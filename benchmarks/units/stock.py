@@ -37,6 +37,7 @@ cd {HOME}
 exec $CELERY_BIN -A $CELERY_APP multi {{verb}} $CELERYD_NODES --pidfile=$CELERYD_PID_FILE \
     --logfile=$CELERYD_LOG_FILE --loglevel=$CELERYD_LOG_LEVEL $CELERYD_OPTS
 """
+_PURGE: Final = f"{PYTHON} -m celery -A proj purge --force"
 _USER: Final = """\
 set -e
 useradd --system celery
@@ -86,11 +87,12 @@ class Stock:
         listed = self.ground.app.host.run("pgrep", "-u", "celery", "-P", "1", "-f", "celery", check=False).stdout
         return [int(pid) for pid in listed.split()]
 
-    def kill(self) -> None:
-        """End all of it, and what it left: the next start finds nothing."""
+    def clear(self) -> None:
+        """End all of it, however it was started, and take away what it left: the next start finds nothing to do."""
         host = self.ground.app.host
+        self.ground.app.stop(NAME)
         host.run("pkill", "-KILL", "-u", "celery", check=False)
-        host.run("sh", "-c", "rm -f /var/run/celery/*.pid")
+        host.run("sh", "-c", f"set -a; . /etc/conf.d/celery; cd {HOME}; rm -f /var/run/celery/*; {_PURGE}")
 
     @property
     def pid(self) -> int:

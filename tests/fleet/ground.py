@@ -20,9 +20,12 @@ from rehearsal.host import Host
 from tests.fleet import project
 from tests.fleet.project import ANSIBLE, ENVIRONMENT
 from tests.fleet.standins import StandIns, standing_in
+from tests.template.rendering import ROOT
 
 #: What bare hosts are made of: Debian's packages lie there and are not installed.
 LAYERS: Final = ("packages",)
+#: Playbooks that build a release.
+BUILDING: Final = ("site.yml", "deploy.yml")
 #: Seconds that a playbook may take.
 PATIENCE: Final = 1200
 #: The last lines of ansible/plugins/callback/steps.py.
@@ -105,6 +108,8 @@ class Ground:
     def playing(self, playbook: str, *options: str) -> "Playing":
         """A playbook that has begun."""
         root = self.project.root
+        if playbook in BUILDING:
+            self._build()
         given = (
             *("--inventory", f"environments/{ENVIRONMENT}/inventory.yml"),
             *("--vault-password-file", f"environments/{ENVIRONMENT}/.vault-password"),
@@ -112,6 +117,17 @@ class Ground:
         )
         command = [str(root / ".local/ansible/bin/ansible-playbook"), *given, f"ansible/{playbook}", *options]
         return Playing(self.fleet.command(*command), root)
+
+    def _build(self) -> None:
+        """The release, before the playbook asks for it: from within the fleet's network nobody reaches packages."""
+        kept = ROOT / "build/fleet-environments"
+        kept.mkdir(parents=True, exist_ok=True)
+        environments = self.project.root / "build/environments"
+        if not environments.exists():
+            environments.parent.mkdir(exist_ok=True)
+            environments.symlink_to(kept)
+        built = self.project.run("-m", "workers", "release", "build")
+        assert built.returncode == 0, built.stdout + built.stderr
 
     def _make_secrets(self) -> None:
         """What `make secrets` calls, in an environment that is there."""

@@ -48,6 +48,9 @@ options:
     description: Days before the end at which a certificate is due.
     type: int
     required: true
+  issue:
+    description: Whether to renew what is due. Without it hosts are only told whom to trust.
+    type: bool
   signed:
     description: By service, what the action has signed.
     type: dict
@@ -68,6 +71,7 @@ ARGUMENTS = {
     "files": {"type": "dict", "required": True},
     "curve": {"type": "str", "required": True},
     "renewal": {"type": "int", "required": True},
+    "issue": {"type": "bool", "default": True},
     "signed": {"type": "dict", "default": {}},
 }
 #: The key that a request was made for lies here until what was signed comes.
@@ -108,10 +112,11 @@ def main() -> None:
     for place in places:
         if place.service in given["signed"]:
             install(place, given["signed"][place.service])
+    refuse_a_gap(module, places)
     trusting = {Path(given["trusted_file"]): (0o644, (0, 0))}
     trusting |= {place.authority: (place.modes["authority"], place.owner) for place in places}
     differing = [path for path in trusting if not path.exists() or path.read_text(encoding="utf-8") != given["trusted"]]
-    reasons = {place.service: reason for place in places if (reason := due(place, given))}
+    reasons = {place.service: why for place in places if given["issue"] and (why := due(place, given))}
     requests: dict[str, str] = {}
     if not module.check_mode:
         for path in differing:
@@ -120,6 +125,24 @@ def main() -> None:
     told = [*(f"{path}: whom to trust" for path in differing), *(f"{name}: {why}" for name, why in reasons.items())]
     diff = {"prepared": "".join(f"{line}\n" for line in told)}
     module.exit_json(changed=bool(told or given["signed"]), requests=requests, reasons=reasons, diff=diff)
+
+
+def refuse_a_gap(module: AnsibleModule, places: list[Place]) -> None:
+    """Fail where nobody would trust what a service shows until its certificate is another one."""
+    given = module.params
+    for place in places:
+        own = place.certificate
+        if own.exists() and not is_of(given["trusted"], own, "-no_check_time"):
+            module.fail_json(
+                msg=f"{own}: its authority is not among those that hosts are to trust from now on, so it would be refused; "
+                "keep that as authority_before in the vault, run rotate-certificates.yml, drop it, run that again"
+            )
+
+
+def is_of(authorities: str, certificate: Path, *options: str) -> bool:
+    """Whether one of the authorities (PEM) has signed it."""
+    way = ("-CAfile", "/dev/stdin", "-untrusted", certificate, *options)
+    return not openssl("verify", *way, certificate, given=authorities).returncode
 
 
 def due(place: Place, given: dict[str, Any]) -> str:
@@ -140,7 +163,7 @@ def wrong(place: Place, given: dict[str, Any]) -> Iterator[str]:
         yield f"the certificate ends within {days} days"
     if names(own) != place.names:
         yield f"the certificate's names are {', '.join(names(own))}"
-    if openssl("verify", "-CAfile", "/dev/stdin", "-untrusted", own, own, given=given["issuer"]).returncode:
+    if not is_of(given["issuer"], own):
         yield "the certificate is of another authority"
 
 

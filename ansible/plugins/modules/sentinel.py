@@ -23,7 +23,8 @@ options:
         returns as C(order) the addresses, those last that are primary of most, so that few need to be made spare.
       - C(spare) waits for that, too, then has each use of which C(address) is primary taken over by another host.
         Writes wait until the others have everything, so none that was acknowledged is lost.
-      - C(certified) has the processes at C(address) show the certificate that lies there now; others are not asked.
+      - C(certified) has the processes at C(address) show the certificate that lies there now; others are not asked. With
+        C(anew) they read it where they show it already, too, because whom they trust may be new.
     choices: [whole, spare, certified]
     required: true
   address:
@@ -37,6 +38,9 @@ options:
       - C(sentinel_unit) is restarted to read its certificate, which a Sentinel does when it starts, and only then.
     type: dict
     required: true
+  anew:
+    description: See C(certified).
+    type: bool
   timeout:
     description: Seconds to wait.
     type: int
@@ -54,6 +58,7 @@ OF = {
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["whole", "spare", "certified"], "required": True},
     "address": {"type": "str", "required": True},
+    "anew": {"type": "bool", "default": False},
     "of": {"type": "dict", "required": True, "options": OF},
     "timeout": {"type": "int", "default": 60},
 }
@@ -117,7 +122,7 @@ def main() -> None:
     done: list[str] = []
     try:
         if module.params["state"] == "certified":
-            done = certify(fleet, address, look_only=module.check_mode)
+            done = certify(fleet, address, anew=module.params["anew"], look_only=module.check_mode)
         else:
             wait(lambda: ailing(fleet), timeout)
         if module.params["state"] == "spare":
@@ -220,21 +225,21 @@ def role(fleet: Fleet, address: str, use: str) -> str:
     return str(fleet.server(address, use, "ROLE")[0])
 
 
-def certify(fleet: Fleet, address: str, *, look_only: bool) -> list[str]:
-    """Have each process that shows another certificate than the one that lies there take that one."""
+def certify(fleet: Fleet, address: str, *, anew: bool, look_only: bool) -> list[str]:
+    """Have each process that shows another certificate than the one that lies there take that one; `anew`: all do."""
     folder = Path(fleet.given["folder"])
     now = ssl.PEM_cert_to_DER_cert(first((folder / "certificate.pem").read_text(encoding="ascii")))
-    old = [use for use, port in fleet.uses.items() if shown(address, port) != now]
+    old = [use for use, port in fleet.uses.items() if anew or shown(address, port) != now]
     for use in old if not look_only else []:
         files = ("tls-cert-file", f"{folder}/certificate.pem", "tls-key-file", f"{folder}/key.pem")
         trust = ("tls-ca-cert-file", f"{folder}/ca.pem")
         fleet.server(address, use, "CONFIG", "SET", *files, *trust)
-    if shown(address, fleet.given["sentinel_port"]) != now:
+    if anew or shown(address, fleet.given["sentinel_port"]) != now:
         old.append("sentinel")
         if not look_only:
             subprocess.run(["systemctl", "restart", fleet.given["sentinel_unit"]], check=True, capture_output=True)
             wait(lambda: ailing_sentinel(fleet, address), ANSWER * 2)
-    return [f"{name}: shows its new certificate" for name in old]
+    return [f"{name}: has read its certificate" for name in old]
 
 
 def ailing_sentinel(fleet: Fleet, address: str) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Final, Self
 #: Digits of the commit's hash in a release's name: enough to find it again in a repository of any size.
 DIGITS: Final = 12
 #: What no host needs: it is for whoever develops or rolls out.
-LEFT_OUT: Final = frozenset({"ansible", "docs", "rehearsal", "terraform", "tests"})
+LEFT_OUT: Final = frozenset({"ansible", "build", "docs", "rehearsal", "terraform", "tests"})
 #: The one kind of file of `environments/` that a release reads: inventories and vaults stay with the operator.
 SIZES: Final = "sizes.yml"
 

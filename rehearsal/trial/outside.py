@@ -1,0 +1,58 @@
+"""What the project calls outside, on this machine's side of the fleet's network: its hosts have no way out."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from rehearsal.fleet import Fleet
+from rehearsal.shell import call
+from rehearsal.trial.copy import Copy
+
+#: Of the mail server, and of the shop's payment provider, which is there for as long as the shop is.
+MAIL: Final = 8587
+PAYMENTS: Final = 8443
+PROVIDER: Final = "shop/demo/provider.py"
+
+
+@contextmanager
+def standing_in(fleet: Fleet, copy: Copy, authority: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Mail server and payment provider run until the end of the block; the variables that lead the project there."""
+    address = fleet.network.controller
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        certificate = _issue(Path(folder), authority, address)
+        found = {"EMAIL_HOST": address, "EMAIL_PORT": str(MAIL)}
+        _start(stack, fleet, copy, "rehearsal.mail", str(MAIL), *certificate)
+        if (copy.root / PROVIDER).exists():
+            found["SHOP_PAYMENT_URL"] = f"https://{address}:{PAYMENTS}"
+            _start(stack, fleet, copy, "shop.demo.provider", str(PAYMENTS), *certificate)
+        yield found
+
+
+def trusting(project: str) -> dict[str, str]:
+    """The variables that have Python's clients believe the hosts' authority, which signs for the outside as well."""
+    file = f"/etc/{project}/ca.pem"
+    return {"REQUESTS_CA_BUNDLE": file, "SSL_CERT_FILE": file}
+
+
+def _start(stack: ExitStack, fleet: Fleet, copy: Copy, module: str, *arguments: str) -> None:
+    command: list[Any] = fleet.command(sys.executable, "-m", module, *arguments)
+    process = subprocess.Popen(command, cwd=copy.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    stack.callback(process.wait)
+    stack.callback(process.kill)
+
+
+def _issue(folder: Path, authority: Mapping[str, str], address: str) -> tuple[str, str]:
+    """A certificate of an address, for a day, and its key: two files."""
+    files = {name: folder / f"{name}.pem" for name in ("authority", "signer", "certificate", "key")}
+    files["authority"].write_text(authority["certificate"], encoding="ascii")
+    files["signer"].write_text(authority["key"], encoding="ascii")
+    call(
+        *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "1"),
+        *("-subj", "/CN=stand-in", "-addext", f"subjectAltName=IP:{address}", "-addext", "basicConstraints=CA:FALSE"),
+        *("-CA", files["authority"], "-CAkey", files["signer"], "-keyout", files["key"], "-out", files["certificate"]),
+    )
+    return str(files["certificate"]), str(files["key"])

@@ -1,0 +1,86 @@
+"""Runs playbooks in the fleet's network, and tells what they are doing."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rehearsal.errors import RehearsalError
+from rehearsal.fleet import Fleet
+from rehearsal.shell import tail
+from rehearsal.trial.copy import Copy
+
+
+class PlayError(RehearsalError):
+    """A playbook failed; the message holds the end of what it said."""
+
+
+@dataclass(frozen=True)
+class Plays:
+    """The playbooks of the copy, for the hosts of the fleet. `tell` gets each line as it comes."""
+
+    fleet: Fleet
+    copy: Copy
+    tell: Callable[[str], None]
+
+    def prepare(self, more: Mapping[str, Any]) -> None:
+        """Write what differs from the real hosts: how they are reached, and `more`."""
+        reached = {"ansible_user": "root", "ansible_ssh_common_args": f"-F {self.fleet.ssh_config}"}
+        self._variables.write_text(yaml.safe_dump({**reached, **more}), encoding="utf-8")
+
+    def run(self, playbook: str, *options: str) -> float:
+        """Run one to its end; the seconds it took. Raises PlayError where it fails."""
+        began = time.monotonic()
+        log = self.copy.logs / f"{playbook}.log"
+        with log.open("w", encoding="utf-8") as kept, self._begun(playbook, *options) as process:
+            try:
+                for line in process.stdout or ():
+                    kept.write(line)
+                    self.tell(line.strip())
+            except BaseException:
+                process.terminate()  # the lines end, or somebody pressed Ctrl-C
+                raise
+        if process.returncode:
+            said = tail(_without_recap(log.read_text(encoding="utf-8")))
+            raise PlayError(f"{playbook}.yml failed; all of it: {_near(log)}\n{said}")
+        return time.monotonic() - began
+
+    @property
+    def _variables(self) -> Path:
+        return self.copy.logs / "variables.yml"
+
+    def _begun(self, playbook: str, *options: str) -> subprocess.Popen[str]:
+        folder = f"environments/{self.copy.environment}"
+        own = self.copy.folder / "rehearsal.yml"  # the owner's: what else must be different here
+        given = [f"@{self._variables}", *([f"@{own}"] if own.exists() else [])]
+        command = [
+            str(self.copy.ansible / "ansible-playbook"),
+            *("--inventory", f"{folder}/inventory.yml", "--vault-password-file", f"{folder}/.vault-password"),
+            *(part for each in given for part in ("--extra-vars", each)),
+            f"ansible/{playbook}.yml",
+            *options,
+        ]
+        return subprocess.Popen(
+            self.fleet.command(*command),
+            cwd=self.copy.root,
+            env={**os.environ, "ANSIBLE_CONFIG": "ansible/ansible.cfg", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+
+
+def _without_recap(text: str) -> str:
+    """What was said before the times and the hosts' counts."""
+    return text.partition("\nSeconds by role")[0]
+
+
+def _near(file: Path) -> str:
+    return os.path.relpath(file)

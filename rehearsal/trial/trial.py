@@ -1,0 +1,206 @@
+"""What is done to the hosts, one after the other, and the report of it."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rehearsal.errors import RehearsalError
+from rehearsal.fleet import Fleet
+from rehearsal.host import Host
+from rehearsal.inventory import Inventory
+from rehearsal.requirements import require
+from rehearsal.steps import Steps
+from rehearsal.trial import visitors
+from rehearsal.trial.copy import Copy
+from rehearsal.trial.outside import standing_in, trusting
+from rehearsal.trial.plays import Plays
+
+#: What hosts are made of: Debian's packages lie there, and are not installed.
+LAYERS: Final = ("packages",)
+#: The fleet's name.
+FLEET: Final = "rehearse"
+#: Whose hosts are lost first, if nobody names one: what is worth knowing most.
+LOST_FIRST: Final = ("rabbitmq", "redis", "workers_")
+#: Groups whose work another host of the group takes over; a database waits for a person.
+SHARED: Final = ("rabbitmq", "redis", "web", "beat", "workers_")
+
+
+@dataclass
+class Row:
+    """One step: how long it took, what visitors met meanwhile, and what was found."""
+
+    step: str
+    seconds: float = 0
+    visitors: str = ""
+    found: str = ""
+    details: str = ""
+    good: bool = True
+
+
+@dataclass
+class Trial:
+    """The rehearsal of one environment."""
+
+    copy: Copy
+    fleet: Fleet
+    plays: Plays
+    steps: Steps
+    rows: list[Row] = field(default_factory=list)
+
+    def run(self, lost: str | None) -> None:
+        """Everything in turn; ends at the first step that fails, which the rows then tell."""
+        host = self.fleet[lost] if lost else self._bearable()
+        acts: list[tuple[str, Callable[[Row], None]]] = [
+            ("roll out", self._roll_out),
+            ("deploy", self._deploy),
+            (f"lose {host.name if host else 'a host'}", partial(self._lose, host)),
+            ("roll back", self._roll_back),
+        ]
+        for step, act in acts:
+            self.rows.append(row := Row(step))
+            if not self._done(row, act):
+                break
+
+    def _done(self, row: Row, act: Callable[[Row], None]) -> bool:
+        began = time.monotonic()
+        try:
+            with self.steps(row.step):
+                act(row)
+        except RehearsalError as error:
+            row.good, row.found, row.details = False, "failed", str(error)
+        self.steps.tell("")
+        row.seconds = row.seconds or time.monotonic() - began
+        return row.good
+
+    def _roll_out(self, row: Row) -> None:
+        """From bare hosts to an order through every group."""
+        took = self.plays.run("site")
+        self.plays.run("smoke")
+        row.found = f"{len(self.fleet.hosts)} hosts serve; the smoke test passed (before it: {took:.0f} s)"
+
+    def _deploy(self, row: Row) -> None:
+        """Another release, host after host."""
+        self.copy.commit("Another release")
+        self.copy.build()
+        with self._visited(row):
+            row.seconds = self.plays.run("deploy")
+        self.plays.run("smoke")
+        row.found = row.found or "the smoke test passed"
+
+    def _lose(self, host: Host | None, row: Row) -> None:
+        """One host's power is gone; then it comes back."""
+        if host is None:
+            row.found = "left out: each host is the only one of some group, so none can be spared"
+            return
+        with self._visited(row, host):
+            host.power_off()
+            self.plays.run("smoke")
+            host.boot()
+            self.plays.run("smoke")
+        row.found = row.found or "the smoke test passed without it, and when it was back"
+
+    def _roll_back(self, row: Row) -> None:
+        """To the release before."""
+        with self._visited(row):
+            row.seconds = self.plays.run("rollback")
+        self.plays.run("smoke")
+        row.found = row.found or "the smoke test passed"
+
+    def _bearable(self) -> Host | None:
+        """The last host that may be lost: each of its groups has another one, and it is no database."""
+        hosts = self.fleet.hosts.values()
+        for first in LOST_FIRST:
+            for host in reversed(list(hosts)):
+                if any(group.startswith(first) for group in host.groups) and self._is_spare(host):
+                    return host
+        return None
+
+    def _is_spare(self, host: Host) -> bool:
+        if "postgresql" in host.groups:
+            return False
+        shared = [group for group in host.groups if group.startswith(SHARED)]
+        return all(sum(group in other.groups for other in self.fleet.hosts.values()) > 1 for group in shared)
+
+    @contextmanager
+    def _visited(self, row: Row, lost: Host | None = None) -> Iterator[None]:
+        """People look at the site at every web host but the one that is lost; a request that fails is a finding."""
+        addresses = [host.address for host in self.fleet.hosts.values() if "web" in host.groups and host != lost]
+        domain = str(self.copy.variables()["project_domain"])
+        authority = self.copy.logs / "authority.pem"
+        command = self.fleet.command(sys.executable, visitors.__file__, domain, str(authority), *addresses)
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                yield
+                printed, _ = process.communicate(timeout=60)
+            finally:
+                process.kill()
+        seen: dict[str, Any] = json.loads(printed)
+        row.visitors = f"{seen['requests']:,} requests, {seen['failed']} failed, the longest {seen['longest']:.1f} s"
+        if seen["failed"]:
+            row.good, row.found, row.details = False, "requests failed", "\n".join(seen["words"])
+
+
+def rehearse(root: Path, environment: str, lost: str | None, console: Console, *, keep: bool) -> bool:
+    """Rehearse an environment of the project at `root`, print the report; whether everything was as it should be."""
+    require()
+    copy = Copy.make(root, environment)
+    found = Inventory.read(copy.folder / "inventory.yml")
+    fleet = Fleet(FLEET, Inventory(tuple(replace(host, layers=LAYERS) for host in found.hosts)))
+    with Steps(console) as steps:
+        trial = Trial(copy, fleet, Plays(fleet, copy, steps.tell), steps)
+        try:
+            _run(trial, lost)
+        finally:
+            if not keep:
+                fleet.down(steps)
+                copy.give_back()
+    console.print()
+    console.print(_report(environment, trial.rows))
+    for row in trial.rows:
+        if row.details:
+            console.print(Text(f"\n{row.step}: {row.details}"), soft_wrap=True)
+    if keep:
+        console.print(f"The hosts are still there: python -m rehearsal ls --fleet {FLEET}; down --fleet {FLEET}")
+    return all(row.good for row in trial.rows)
+
+
+def _run(trial: Trial, lost: str | None) -> None:
+    trial.fleet.down(trial.steps)  # what a rehearsal that was killed has left
+    with trial.steps("the release, built"):
+        trial.copy.build()
+    trial.fleet.up(trial.steps)
+    with trial.steps("secrets, a mail server and a payment provider of this rehearsal's own"):
+        secrets = trial.copy.make_secrets()
+    authority: Mapping[str, str] = secrets["authority"]
+    (trial.copy.logs / "authority.pem").write_text(authority["certificate"], encoding="ascii")
+    with standing_in(trial.fleet, trial.copy, authority) as outside:
+        own = trial.copy.variables()
+        more = own.get("project_environment_more", {})
+        trial.plays.prepare({"project_environment_more": {**more, **outside, **trusting(str(own["project"]))}})
+        trial.run(lost)
+
+
+def _report(environment: str, rows: list[Row]) -> Table:
+    table = Table(
+        title=f"Rehearsal of {environment}", title_justify="left", title_style="bold", box=None, pad_edge=False
+    )
+    table.add_column("")
+    table.add_column("step", header_style="dim")
+    table.add_column("seconds", header_style="dim", justify="right")
+    table.add_column("visitors meanwhile", header_style="dim")
+    table.add_column("found", header_style="dim")
+    for row in rows:
+        sign = "[green]✓[/]" if row.good else "[red]✗[/]"
+        table.add_row(sign, row.step, f"{row.seconds:.0f}", row.visitors, Text(row.found))
+    return table
