@@ -76,6 +76,8 @@ def _issue(authority: dict[str, Any], address: str, folder: Path) -> tuple[Path,
         .not_valid_before(now - timedelta(minutes=5))
         .not_valid_after(now + timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
+        # Python 3.13 demands it.
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
         .sign(signer, hashes.SHA256())
     )
     files = folder / "standin.pem", folder / "standin.key"

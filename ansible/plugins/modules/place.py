@@ -55,7 +55,7 @@ def main() -> None:
     diff = [difference(file, contents[file["path"]]) for file in differing]
     if not module.check_mode:
         for file in differing:
-            write(module, file, contents[file["path"]])
+            put(module, file, contents[file["path"]])
     module.exit_json(changed=bool(differing), written=[file["path"] for file in differing], diff=diff)
 
 
@@ -82,7 +82,20 @@ def difference(file: dict[str, Any], content: str) -> dict[str, str]:
     return {"before": before, "after": content, "before_header": str(path), "after_header": header}
 
 
-def write(module: AnsibleModule, file: dict[str, Any], content: str) -> None:
+def put(module: AnsibleModule, file: dict[str, Any], content: str) -> None:
+    """Write it, or give it the right owner only: a service that reads it is not out of date then."""
+    path = Path(file["path"])
+    try:
+        owner = pwd.getpwnam(file["owner"]).pw_uid, grp.getgrnam(file["group"]).gr_gid
+    except KeyError as error:
+        module.fail_json(msg=f"{path}: {error}: no such account on this host")
+    if path.is_file() and path.read_bytes() == content.encode():
+        own(path, file, owner)
+    else:
+        write(module, file, content, owner)
+
+
+def write(module: AnsibleModule, file: dict[str, Any], content: str, owner: tuple[int, int]) -> None:
     """Write it beside and rename it, once it is valid."""
     path = Path(file["path"])
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,15 +103,18 @@ def write(module: AnsibleModule, file: dict[str, Any], content: str) -> None:
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content.encode())
-        os.chown(new, pwd.getpwnam(file["owner"]).pw_uid, grp.getgrnam(file["group"]).gr_gid)
-        os.chmod(new, int(file["mode"], 8))
+        own(Path(new), file, owner)
         if file["validate"]:
             validate(module, path, file["validate"].replace("%s", new))
         os.rename(new, path)
-    except KeyError as error:
-        module.fail_json(msg=f"{path}: {error}: no such account on this host")
     finally:
         Path(new).unlink(missing_ok=True)
+
+
+def own(path: Path, file: dict[str, Any], owner: tuple[int, int]) -> None:
+    """Give it its owner and its mode."""
+    os.chown(path, *owner)
+    os.chmod(path, int(file["mode"], 8))
 
 
 def validate(module: AnsibleModule, path: Path, command: str) -> None:

@@ -100,11 +100,11 @@ def migrations(*, beside: bool) -> None:
     from django.db import connection  # noqa: PLC0415 - exists once the settings are read
     from django.db.migrations.executor import MigrationExecutor  # noqa: PLC0415
 
-    from workers.release.migrations import dangers, unapplied  # noqa: PLC0415
+    from workers.release.migrations import applied, dangers, unapplied  # noqa: PLC0415
 
     executor = MigrationExecutor(connection)
     waiting = unapplied(executor)
-    if beside and (found := [str(danger) for danger in dangers(executor, waiting)]):
+    if beside and (found := [str(danger) for danger in dangers(applied(executor), waiting)]):
         refuse(found)
     for migration in waiting:
         stdout.print(f"to apply: {migration.app_label}.{migration.name}")

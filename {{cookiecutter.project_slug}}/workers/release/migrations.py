@@ -42,10 +42,14 @@ def unapplied(executor: MigrationExecutor) -> list[Migration]:
     return [migration for migration, backwards in plan if not backwards]
 
 
-def dangers(executor: MigrationExecutor, migrations: list[Migration]) -> Iterator[Danger]:
-    """What is dangerous in `migrations`, unless they say that it is not. Tables that they make themselves are free."""
+def applied(executor: MigrationExecutor) -> ProjectState:
+    """The models as the running release has them: what the database's migrations come to."""
     loader = executor.loader
-    state = loader.project_state([key for key in loader.applied_migrations if key in loader.graph.nodes])
+    return loader.project_state([key for key in loader.applied_migrations if key in loader.graph.nodes])
+
+
+def dangers(state: ProjectState, migrations: list[Migration]) -> Iterator[Danger]:
+    """What is dangerous in `migrations`, unless they say that it is not. Tables that they make themselves are free."""
     made: set[tuple[str, str]] = set()
     for migration in migrations:
         accepted = bool(getattr(migration, ACCEPTED, ""))
