@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from rehearsal.fleet import Fleet
 from rehearsal.shell import call
-from rehearsal.trial.copy import Copy
+from rehearsal.trial.clone import Clone
 
 #: Of the mail server, and of the shop's payment provider, which is there for as long as the shop is.
 MAIL: Final = 8587
@@ -19,16 +19,16 @@ PROVIDER: Final = "shop/demo/provider.py"
 
 
 @contextmanager
-def standing_in(fleet: Fleet, copy: Copy, authority: Mapping[str, str]) -> Iterator[dict[str, str]]:
+def standing_in(fleet: Fleet, clone: Clone, authority: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """Mail server and payment provider run until the end of the block; the variables that lead the project there."""
     address = fleet.network.controller
     with TemporaryDirectory() as folder, ExitStack() as stack:
         certificate = _issue(Path(folder), authority, address)
         found = {"EMAIL_HOST": address, "EMAIL_PORT": str(MAIL)}
-        _start(stack, fleet, copy, "rehearsal.mail", str(MAIL), *certificate)
-        if (copy.root / PROVIDER).exists():
+        _start(stack, fleet, clone, "rehearsal.mail", str(MAIL), *certificate)
+        if (clone.root / PROVIDER).exists():
             found["SHOP_PAYMENT_URL"] = f"https://{address}:{PAYMENTS}"
-            _start(stack, fleet, copy, "shop.demo.provider", str(PAYMENTS), *certificate)
+            _start(stack, fleet, clone, "shop.demo.provider", str(PAYMENTS), *certificate)
         yield found
 
 
@@ -38,9 +38,9 @@ def trusting(project: str) -> dict[str, str]:
     return {"REQUESTS_CA_BUNDLE": file, "SSL_CERT_FILE": file}
 
 
-def _start(stack: ExitStack, fleet: Fleet, copy: Copy, module: str, *arguments: str) -> None:
+def _start(stack: ExitStack, fleet: Fleet, clone: Clone, module: str, *arguments: str) -> None:
     command: list[Any] = fleet.command(sys.executable, "-m", module, *arguments)
-    process = subprocess.Popen(command, cwd=copy.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=clone.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     stack.callback(process.wait)
     stack.callback(process.kill)
 
@@ -51,8 +51,10 @@ def _issue(folder: Path, authority: Mapping[str, str], address: str) -> tuple[st
     files["authority"].write_text(authority["certificate"], encoding="ascii")
     files["signer"].write_text(authority["key"], encoding="ascii")
     call(
+        *("env", "OPENSSL_CONF=/dev/null"),  # what it holds by default differs from machine to machine
         *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "1"),
         *("-subj", "/CN=stand-in", "-addext", f"subjectAltName=IP:{address}", "-addext", "basicConstraints=CA:FALSE"),
+        *("-addext", "subjectKeyIdentifier=hash", "-addext", "authorityKeyIdentifier=keyid"),  # Python 3.13 asks for it
         *("-CA", files["authority"], "-CAkey", files["signer"], "-keyout", files["key"], "-out", files["certificate"]),
     )
     return str(files["certificate"]), str(files["key"])

@@ -13,7 +13,7 @@ import yaml
 from rehearsal.errors import RehearsalError
 from rehearsal.fleet import Fleet
 from rehearsal.shell import tail
-from rehearsal.trial.copy import Copy
+from rehearsal.trial.clone import Clone
 
 
 class PlayError(RehearsalError):
@@ -22,10 +22,10 @@ class PlayError(RehearsalError):
 
 @dataclass(frozen=True)
 class Plays:
-    """The playbooks of the copy, for the hosts of the fleet. `tell` gets each line as it comes."""
+    """The playbooks of the clone, for the hosts of the fleet. `tell` gets each line as it comes."""
 
     fleet: Fleet
-    copy: Copy
+    clone: Clone
     tell: Callable[[str], None]
 
     def prepare(self, more: Mapping[str, Any]) -> None:
@@ -36,8 +36,8 @@ class Plays:
     def run(self, playbook: str, *options: str) -> float:
         """Run one to its end; the seconds it took. Raises PlayError where it fails."""
         began = time.monotonic()
-        log = self.copy.logs / f"{playbook}.log"
-        with log.open("w", encoding="utf-8") as kept, self._begun(playbook, *options) as process:
+        log = self.clone.logs / f"{playbook}.log"
+        with log.open("w", encoding="utf-8", buffering=1) as kept, self._begun(playbook, *options) as process:
             try:
                 for line in process.stdout or ():
                     kept.write(line)
@@ -52,14 +52,14 @@ class Plays:
 
     @property
     def _variables(self) -> Path:
-        return self.copy.logs / "variables.yml"
+        return self.clone.logs / "variables.yml"
 
     def _begun(self, playbook: str, *options: str) -> subprocess.Popen[str]:
-        folder = f"environments/{self.copy.environment}"
-        own = self.copy.folder / "rehearsal.yml"  # the owner's: what else must be different here
+        folder = f"environments/{self.clone.environment}"
+        own = self.clone.folder / "rehearsal.yml"  # the owner's: what else must be different here
         given = [f"@{self._variables}", *([f"@{own}"] if own.exists() else [])]
         command = [
-            str(self.copy.ansible / "ansible-playbook"),
+            str(self.clone.ansible / "ansible-playbook"),
             *("--inventory", f"{folder}/inventory.yml", "--vault-password-file", f"{folder}/.vault-password"),
             *(part for each in given for part in ("--extra-vars", each)),
             f"ansible/{playbook}.yml",
@@ -67,7 +67,7 @@ class Plays:
         ]
         return subprocess.Popen(
             self.fleet.command(*command),
-            cwd=self.copy.root,
+            cwd=self.clone.root,
             env={**os.environ, "ANSIBLE_CONFIG": "ansible/ansible.cfg", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

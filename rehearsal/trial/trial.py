@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -22,7 +22,7 @@ from rehearsal.inventory import Inventory
 from rehearsal.requirements import require
 from rehearsal.steps import Steps
 from rehearsal.trial import visitors
-from rehearsal.trial.copy import Copy
+from rehearsal.trial.clone import Clone
 from rehearsal.trial.outside import standing_in, trusting
 from rehearsal.trial.plays import Plays
 
@@ -52,7 +52,7 @@ class Row:
 class Trial:
     """The rehearsal of one environment."""
 
-    copy: Copy
+    clone: Clone
     fleet: Fleet
     plays: Plays
     steps: Steps
@@ -60,7 +60,7 @@ class Trial:
 
     def run(self, lost: str | None) -> None:
         """Everything in turn; ends at the first step that fails, which the rows then tell."""
-        host = self.fleet[lost] if lost else self._bearable()
+        host = self.fleet[lost] if lost else spare(self.fleet.hosts.values())
         acts: list[tuple[str, Callable[[Row], None]]] = [
             ("roll out", self._roll_out),
             ("deploy", self._deploy),
@@ -91,8 +91,8 @@ class Trial:
 
     def _deploy(self, row: Row) -> None:
         """Another release, host after host."""
-        self.copy.commit("Another release")
-        self.copy.build()
+        self.clone.commit("Another release")
+        self.clone.build()
         with self._visited(row):
             row.seconds = self.plays.run("deploy")
         self.plays.run("smoke")
@@ -117,27 +117,12 @@ class Trial:
         self.plays.run("smoke")
         row.found = row.found or "the smoke test passed"
 
-    def _bearable(self) -> Host | None:
-        """The last host that may be lost: each of its groups has another one, and it is no database."""
-        hosts = self.fleet.hosts.values()
-        for first in LOST_FIRST:
-            for host in reversed(list(hosts)):
-                if any(group.startswith(first) for group in host.groups) and self._is_spare(host):
-                    return host
-        return None
-
-    def _is_spare(self, host: Host) -> bool:
-        if "postgresql" in host.groups:
-            return False
-        shared = [group for group in host.groups if group.startswith(SHARED)]
-        return all(sum(group in other.groups for other in self.fleet.hosts.values()) > 1 for group in shared)
-
     @contextmanager
     def _visited(self, row: Row, lost: Host | None = None) -> Iterator[None]:
         """People look at the site at every web host but the one that is lost; a request that fails is a finding."""
         addresses = [host.address for host in self.fleet.hosts.values() if "web" in host.groups and host != lost]
-        domain = str(self.copy.variables()["project_domain"])
-        authority = self.copy.logs / "authority.pem"
+        domain = str(self.clone.variables()["project_domain"])
+        authority = self.clone.logs / "authority.pem"
         command = self.fleet.command(sys.executable, visitors.__file__, domain, str(authority), *addresses)
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             try:
@@ -145,26 +130,41 @@ class Trial:
                 printed, _ = process.communicate(timeout=60)
             finally:
                 process.kill()
-        seen: dict[str, Any] = json.loads(printed)
+        seen: dict[str, Any] = json.loads(printed.partition("\n")[2])  # after "came"
         row.visitors = f"{seen['requests']:,} requests, {seen['failed']} failed, the longest {seen['longest']:.1f} s"
         if seen["failed"]:
             row.good, row.found, row.details = False, "requests failed", "\n".join(seen["words"])
 
 
+def spare(hosts: Iterable[Host]) -> Host | None:
+    """The last host that may be lost: each of its groups has another one, and it is no database's."""
+    for first in LOST_FIRST:
+        for host in reversed(list(hosts)):
+            if any(group.startswith(first) for group in host.groups) and _is_spare(host, hosts):
+                return host
+    return None
+
+
+def _is_spare(host: Host, hosts: Iterable[Host]) -> bool:
+    shared = [group for group in host.groups if group.startswith(SHARED)]
+    alone = [group for group in shared if sum(group in other.groups for other in hosts) == 1]
+    return not alone and "postgresql" not in host.groups
+
+
 def rehearse(root: Path, environment: str, lost: str | None, console: Console, *, keep: bool) -> bool:
     """Rehearse an environment of the project at `root`, print the report; whether everything was as it should be."""
     require()
-    copy = Copy.make(root, environment)
-    found = Inventory.read(copy.folder / "inventory.yml")
+    clone = Clone.make(root, environment)
+    found = Inventory.read(clone.folder / "inventory.yml")
     fleet = Fleet(FLEET, Inventory(tuple(replace(host, layers=LAYERS) for host in found.hosts)))
     with Steps(console) as steps:
-        trial = Trial(copy, fleet, Plays(fleet, copy, steps.tell), steps)
+        trial = Trial(clone, fleet, Plays(fleet, clone, steps.tell), steps)
         try:
             _run(trial, lost)
         finally:
             if not keep:
                 fleet.down(steps)
-                copy.give_back()
+                clone.give_back()
     console.print()
     console.print(_report(environment, trial.rows))
     for row in trial.rows:
@@ -178,14 +178,14 @@ def rehearse(root: Path, environment: str, lost: str | None, console: Console, *
 def _run(trial: Trial, lost: str | None) -> None:
     trial.fleet.down(trial.steps)  # what a rehearsal that was killed has left
     with trial.steps("the release, built"):
-        trial.copy.build()
+        trial.clone.build()
     trial.fleet.up(trial.steps)
     with trial.steps("secrets, a mail server and a payment provider of this rehearsal's own"):
-        secrets = trial.copy.make_secrets()
+        secrets = trial.clone.make_secrets()
     authority: Mapping[str, str] = secrets["authority"]
-    (trial.copy.logs / "authority.pem").write_text(authority["certificate"], encoding="ascii")
-    with standing_in(trial.fleet, trial.copy, authority) as outside:
-        own = trial.copy.variables()
+    (trial.clone.logs / "authority.pem").write_text(authority["certificate"], encoding="ascii")
+    with standing_in(trial.fleet, trial.clone, authority) as outside:
+        own = trial.clone.variables()
         more = own.get("project_environment_more", {})
         trial.plays.prepare({"project_environment_more": {**more, **outside, **trusting(str(own["project"]))}})
         trial.run(lost)

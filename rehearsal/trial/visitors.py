@@ -54,7 +54,7 @@ class Visitors:
             thread.join()
 
     def _visit(self, address: str) -> None:
-        while not self._home.wait(PAUSE):
+        while True:
             began = time.monotonic()
             problem = self._look(address)
             took = time.monotonic() - began
@@ -64,12 +64,15 @@ class Visitors:
                 if problem:
                     self.seen.failed += 1
                     self.seen.words = [*self.seen.words, f"{time.strftime('%H:%M:%S')} {problem}"][:SHOWN]
+            if self._home.wait(PAUSE):
+                return
 
     def _look(self, address: str) -> str:
         """A page, over a connection of its own; what was wrong with it."""
+        name, _, port = address.partition(":")
         try:
             with (
-                socket.create_connection((address, 443), TIMEOUT) as plain,
+                socket.create_connection((name, int(port or 443)), TIMEOUT) as plain,
                 self._context.wrap_socket(plain, server_hostname=self._host) as link,
             ):
                 link.sendall(f"GET / HTTP/1.1\r\nHost: {self._host}\r\nConnection: close\r\n\r\n".encode())
@@ -87,6 +90,8 @@ def main() -> None:
     host, authority, *addresses = sys.argv[1:]
     visitors = Visitors(host, authority, addresses)
     visitors.come()
+    sys.stdout.write("came\n")
+    sys.stdout.flush()
     sys.stdin.read()
     visitors.leave()
     sys.stdout.write(json.dumps(asdict(visitors.seen)))

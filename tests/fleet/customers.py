@@ -19,10 +19,10 @@ from typing import Any, Final
 #: Seconds a customer waits for an answer.
 PATIENCE: Final = 30
 #: Seconds between two looks at what was ordered.
-LOOK: Final = 0.25
+LOOK: Final = 0.5
 #: Seconds within which all that was accepted is finished after the last order.
 DRAIN: Final = 120
-CUSTOMERS: Final = 4
+CUSTOMERS: Final = 2
 #: What is sent with a file.
 _BOUNDARY: Final = "of-a-file-and-nothing-else"
 

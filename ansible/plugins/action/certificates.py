@@ -28,6 +28,7 @@ class ActionModule(ActionBase):
         authority = Authority(pem, given.pop("validity"))
         given["issuer"] = pem["certificate"]
         names, shared, places = given.pop("names"), given.pop("service_names"), given.pop("places")
+        given["shown"] = [f"{place['folder']}/{given['files']['certificate']['name']}" for place in places.values()]
         given["places"] = [
             {"service": service, "names": [*names, shared[service]], **places[service]}
             for service in given.pop("services")

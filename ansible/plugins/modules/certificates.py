@@ -36,6 +36,11 @@ options:
     type: list
     elements: dict
     required: true
+  shown:
+    description: Certificates that services of this host may show, those of other places included.
+    type: list
+    elements: path
+    required: true
   files:
     description: Name and mode of C(authority), C(certificate) and C(key) in each folder.
     type: dict
@@ -68,6 +73,7 @@ ARGUMENTS = {
     "issuer": {"type": "str", "required": True},
     "trusted_file": {"type": "path", "required": True},
     "places": {"type": "list", "elements": "dict", "required": True, "options": PLACE},
+    "shown": {"type": "list", "elements": "path", "required": True},
     "files": {"type": "dict", "required": True},
     "curve": {"type": "str", "required": True},
     "renewal": {"type": "int", "required": True},
@@ -112,7 +118,7 @@ def main() -> None:
     for place in places:
         if place.service in given["signed"]:
             install(place, given["signed"][place.service])
-    refuse_a_gap(module, places)
+    refuse_a_gap(module)
     trusting = {Path(given["trusted_file"]): (0o644, (0, 0))}
     trusting |= {place.authority: (place.modes["authority"], place.owner) for place in places}
     differing = [path for path in trusting if not path.exists() or path.read_text(encoding="utf-8") != given["trusted"]]
@@ -127,14 +133,12 @@ def main() -> None:
     module.exit_json(changed=bool(told or given["signed"]), requests=requests, reasons=reasons, diff=diff)
 
 
-def refuse_a_gap(module: AnsibleModule, places: list[Place]) -> None:
+def refuse_a_gap(module: AnsibleModule) -> None:
     """Fail where nobody would trust what a service shows until its certificate is another one."""
-    given = module.params
-    for place in places:
-        own = place.certificate
-        if own.exists() and not is_of(given["trusted"], own, "-no_check_time"):
+    for own in map(Path, module.params["shown"]):
+        if own.exists() and not is_of(module.params["trusted"], own, "-no_check_time"):
             module.fail_json(
-                msg=f"{own}: its authority is not among those that hosts are to trust from now on, so it would be refused; "
+                msg=f"{own}: hosts are no longer to trust its authority, so it would be refused; "
                 "keep that as authority_before in the vault, run rotate-certificates.yml, drop it, run that again"
             )
 

@@ -23,8 +23,8 @@ options:
         returns as C(order) the addresses, those last that are primary of most, so that few need to be made spare.
       - C(spare) waits for that, too, then has each use of which C(address) is primary taken over by another host.
         Writes wait until the others have everything, so none that was acknowledged is lost.
-      - C(certified) has the processes at C(address) show the certificate that lies there now; others are not asked. With
-        C(anew) they read it where they show it already, too, because whom they trust may be new.
+      - C(certified) has the processes at C(address) show the certificate that lies there now; others are not asked.
+        With C(anew) they read it where they show it already, too, because whom they trust may be new.
     choices: [whole, spare, certified]
     required: true
   address:

@@ -61,8 +61,11 @@ def build(*, commit: str, machine: str, as_json: bool) -> None:
 @click.option("--services", metavar="NAMES", help="All that is to run here: batch,beat,web. Else: what is enabled.")
 @click.option("--together", is_flag=True, help="All services at once, behind spares where they are needed: quicker.")
 @click.option("--keep", default=5, show_default=True, metavar="NUMBER", help="How many releases stay on the host.")
+@click.option("--unready", is_flag=True, help="Also where the web is not ready before: this release is to mend that.")
 @click.option("--check", is_flag=True, help="Change nothing; say what would be done.")
-def activate(*, name: str, services: str | None, together: bool, keep: int, check: bool) -> None:
+def activate(  # noqa: PLR0913 - one for each option
+    *, name: str, services: str | None, together: bool, keep: int, unready: bool, check: bool
+) -> None:
     """Make RELEASE what this host runs; called with that release's own Python, as root.
 
     Moves `current`, writes the units, replaces the workers of each group behind a spare, restarts beat, relay and
@@ -76,11 +79,12 @@ def activate(*, name: str, services: str | None, together: bool, keep: int, chec
     with refusing():
         wanted = None if services is None else [each for each in services.split(",") if each]
         try:
-            host.activate(wanted, together=together, check=check)
+            host.activate(wanted, together=together, look=not (together or unready), check=check)
         except UnknownServiceError as error:
             refuse([str(error)])
         except NotReadyError as error:
-            refuse([f"the web is not ready as it is, so nothing was touched: {error}"])
+            hint = "if this release is what mends it: --unready"
+            refuse([f"the web is not ready as it is, so nothing was touched: {error}; {hint}"])
         except PutBackError as error:
             stderr.print(str(error), style="red", markup=False)
             sys.exit(REFUSED)

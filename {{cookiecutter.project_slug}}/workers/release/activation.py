@@ -18,6 +18,8 @@ from workers.topology.budgets import memory
 GRACE: Final = 4.0
 #: Seconds between two looks.
 PAUSE: Final = 0.5
+#: Seconds that a web that has started gets to reach everything: a broker may be failing over.
+READY_AFTER: Final = 45.0
 #: Seconds that the web of the old release gets to say that it is ready, before anything is touched.
 READY_BEFORE: Final = 10.0
 
@@ -68,6 +70,8 @@ class Activation:
 
     def look_before(self, plan: Plan) -> None:
         """Refuse to begin where the web is not ready as it is: raises NotReadyError."""
+        if self.marker.exists():
+            return  # what failed is being put back, or done again
         [web] = self.watch.systemctl.show(self.services.unit("web"))
         if "web" in plan.renew and web.active == "active":
             self.web.wait_ready(READY_BEFORE)
@@ -153,7 +157,7 @@ class Activation:
             self.watch.say(unit, "finishes what it has, and leaves")
 
     def _wait_ready(self) -> None:
-        self.web.wait_ready(self.patience)
+        self.web.wait_ready(READY_AFTER)
         self.watch.say(self.services.unit("web"), "is ready")
 
     @contextmanager

@@ -43,8 +43,8 @@ class Host:
     release: str
     say: Say
 
-    def activate(self, wanted: Sequence[str] | None, *, together: bool, check: bool) -> None:
-        """Do it, for the services `wanted` or those that are enabled.
+    def activate(self, wanted: Sequence[str] | None, *, together: bool, look: bool, check: bool) -> None:
+        """Do it, for the services `wanted` or those that are enabled; `look`: only where the web is ready before.
 
         Raises NotReadyError before anything is touched, PutBackError after that.
         """
@@ -52,7 +52,7 @@ class Host:
         before, previous = self.home.current, self.home.previous
         with self._alone(topology.project):
             try:
-                self._activate(topology, wanted, together=together, check=check)
+                self._activate(topology, wanted, together=together, look=look, check=check)
             except (NotDoneError, NotReadyError, SystemctlError) as error:
                 if self.home.current == before:
                     raise
@@ -65,7 +65,9 @@ class Host:
         """Remove old releases; their names."""
         return self.home.prune(keep, Services(loaded_here().topology, Systemctl()).used())
 
-    def _activate(self, topology: Topology, wanted: Sequence[str] | None, *, together: bool, check: bool) -> None:
+    def _activate(
+        self, topology: Topology, wanted: Sequence[str] | None, *, together: bool, look: bool, check: bool
+    ) -> None:
         activation = self._activation(topology)
         plan, files = activation.plan(wanted), changes(Path("/"), topology.project, derived.units(topology))
         if not (plan or files or self.home.current != self.release):
@@ -76,7 +78,8 @@ class Host:
         self._announce(plan, files)
         if check:
             return
-        activation.look_before(plan)
+        if look:
+            activation.look_before(plan)
         self.home.switch(self.release)
         self._write(files, activation.watch.systemctl)
         activation.carry_out(plan, together=together)

@@ -16,6 +16,9 @@ PYTHON: Final = "3.13"
 INTERPRETER: Final = "/usr/bin/python3"
 #: The oldest system libraries that Debian 13 has, by machine.
 PLATFORMS: Final = {"x86_64": "x86_64-manylinux_2_40", "aarch64": "aarch64-manylinux_2_40"}
+#: Compiles as Python itself would, but so that a file is not looked at again: nobody writes there. Tests of packages are
+#: imported by nobody, and some of them are no Python.
+COMPILE: Final = ("-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", "-x", "/tests?/")
 #: To be raised when what is made from the same lock becomes something else.
 FORM: Final = 1
 #: The age of all files: 1980, the oldest that wheels know. Nobody's clock is in them.
@@ -46,6 +49,7 @@ class Packages:
         site = scratch / f"lib/python{PYTHON}/site-packages"
         _install(self.lock, PLATFORMS[self.machine], site)
         _strip(site)
+        _compile(site)
         (scratch / "bin").mkdir()
         (scratch / "bin/python").symlink_to(INTERPRETER)
         (scratch / "pyvenv.cfg").write_text(CONFIGURATION, encoding="ascii")
@@ -69,6 +73,20 @@ def _uv() -> str:
     if found is None:
         raise PackagesError("uv is missing: it is in requirements/local.txt; `make install`")
     return found
+
+
+def _compile(site: Path) -> None:
+    """Where this machine has the Python that hosts have: it takes half a minute, once and not on each host."""
+    if interpreter := _interpreter():
+        subprocess.run([interpreter, *COMPILE, "."], cwd=site, check=True)  # noqa: S603
+
+
+def _interpreter() -> str | None:
+    """A Python of the hosts' version, if one is at hand."""
+    found = shutil.which(f"python{PYTHON}")
+    # pyenv puts commands there for versions that are not chosen; they only say so.
+    works = found and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0  # noqa: S603
+    return found if works else None
 
 
 def _strip(site: Path) -> None:

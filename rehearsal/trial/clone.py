@@ -20,7 +20,7 @@ GIT: Final = ("git", "-c", "safe.directory=*", "-c", "user.name=rehearsal", "-c"
 
 
 @dataclass(frozen=True)
-class Copy:
+class Clone:
     """The clone at `root`, of the project at `owner`, for one of its environments."""
 
     root: Path
@@ -31,9 +31,7 @@ class Copy:
     def make(cls, owner: Path, environment: str) -> Self:
         """Clone what is committed, with the environment's files as they are now; in place of an earlier clone."""
         if not (owner / "environments" / environment / "inventory.yml").is_file():
-            raise RehearsalError(
-                f"there is no environments/{environment}/inventory.yml; run it in the project's folder"
-            )
+            raise RehearsalError(f"no environments/{environment}/inventory.yml here; call it in the project's folder")
         made = cls(owner / FOLDER / environment / "project", owner, environment)
         shutil.rmtree(made.root, ignore_errors=True)
         made.root.parent.mkdir(parents=True, exist_ok=True)
