@@ -73,15 +73,16 @@ class Trial:
                 break
 
     def _done(self, row: Row, act: Callable[[Row], None]) -> bool:
-        began = time.monotonic()
+        """Whether it came to its end; a request that failed meanwhile is no reason to leave out the rest."""
+        began, ended = time.monotonic(), True
         try:
             with self.steps(row.step):
                 act(row)
         except RehearsalError as error:
-            row.good, row.found, row.details = False, "failed", str(error)
+            row.good, row.found, row.details, ended = False, "failed", str(error), False
         self.steps.tell("")
         row.seconds = row.seconds or time.monotonic() - began
-        return row.good
+        return ended
 
     def _roll_out(self, row: Row) -> None:
         """From bare hosts to an order through every group."""

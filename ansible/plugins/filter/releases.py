@@ -9,12 +9,13 @@ def release_before(said: Iterable[list[str]]) -> str:
     """The release that a fleet goes back to, from the lines in which each host names `current=` and `previous=`.
 
     Where all hosts run the same one it is what they ran before. Where a roll was cut short it is the one of both that
-    the others came from.
+    the others came from. What is younger than what runs was left by a rollback: nobody is led there unasked.
     """
     hosts = [dict(line.split("=", 1) for line in lines if "=" in line) for lines in said]
     current = {_name(host.get("current", "")) for host in hosts}
     before = {_name(host.get("previous", "")) for host in hosts}
-    found = (before & current if len(current) > 1 else before) - {""}
+    older = {name for name in before if name and name < max(current)}
+    found = older & current if len(current) > 1 else older
     if len(found) == 1:
         return found.pop()
     known = f"current: {', '.join(sorted(current))}; before: {', '.join(sorted(before))}"

@@ -1,10 +1,12 @@
-"""Speaks with servers and Sentinels of Redis: waits until all is whole, makes a host spare, renews certificates."""
+"""Speaks with servers and Sentinels of Redis: has a host join, waits until all is whole, makes a host spare."""
 
+import shutil
 import socket
 import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +21,16 @@ description:
 options:
   state:
     description:
-      - C(whole) waits until each use has one primary that all Sentinels agree on, followed by all other hosts; it
-        returns as C(order) the addresses, those last that are primary of most, so that few need to be made spare.
+      - C(joined) tells a host that has not started yet who is primary, as the others' Sentinels say; where none answers
+        it is left as it is, for then there is no one to join.
+      - C(whole) waits until each use has one primary that all Sentinels agree on, followed by all other hosts.
+        Sentinels forget hosts that are none any more. It returns as C(order) the addresses, those last that are
+        primary of most, so that few need to be made spare.
       - C(spare) waits for that, too, then has each use of which C(address) is primary taken over by another host.
         Writes wait until the others have everything, so none that was acknowledged is lost.
       - C(certified) has the processes at C(address) show the certificate that lies there now; others are not asked.
         With C(anew) they read it where they show it already, too, because whom they trust may be new.
-    choices: [whole, spare, certified]
+    choices: [joined, whole, spare, certified]
     required: true
   address:
     description: Of the host that it is about.
@@ -35,6 +40,8 @@ options:
     description:
       - C(hosts) are the addresses of all; C(uses) the ports of the servers by use, C(sentinel_port) the Sentinels' one.
       - C(user) and C(password) are an administrator's; ca.pem, certificate.pem and key.pem lie in C(folder).
+      - C(own) is the folder in which each process keeps what it decided, C(account) whose it is; C(quorum) how many
+        Sentinels have to agree.
       - C(sentinel_unit) is restarted to read its certificate, which a Sentinel does when it starts, and only then.
     type: dict
     required: true
@@ -54,9 +61,12 @@ OF = {
     "user": {"type": "str", "required": True},
     "password": {"type": "str", "required": True, "no_log": True},
     "folder": {"type": "path", "required": True},
+    "own": {"type": "path", "required": True},
+    "account": {"type": "str", "required": True},
+    "quorum": {"type": "int", "required": True},
 }
 ARGUMENTS = {
-    "state": {"type": "str", "choices": ["whole", "spare", "certified"], "required": True},
+    "state": {"type": "str", "choices": ["joined", "whole", "spare", "certified"], "required": True},
     "address": {"type": "str", "required": True},
     "anew": {"type": "bool", "default": False},
     "of": {"type": "dict", "required": True, "options": OF},
@@ -118,22 +128,76 @@ class Fleet:
 def main() -> None:
     """Do it, or say what is wrong when the time is over."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    fleet, address, timeout = Fleet(module.params["of"]), module.params["address"], module.params["timeout"]
+    fleet, address = Fleet(module.params["of"]), module.params["address"]
     done: list[str] = []
     try:
-        if module.params["state"] == "certified":
-            done = certify(fleet, address, anew=module.params["anew"], look_only=module.check_mode)
-        else:
-            wait(lambda: ailing(fleet), timeout)
-        if module.params["state"] == "spare":
-            for use in [use for use in fleet.uses if role(fleet, address, use) == "master"]:
-                done.append(f"{use}: another host takes over")
-                if not module.check_mode:
-                    take_over(fleet, address, use)
-                    wait(lambda: ailing(fleet), timeout)
+        done = STATES[module.params["state"]](fleet, address, module)
     except WrongError as error:
         module.fail_json(msg=str(error), done=done)
     module.exit_json(changed=bool(done), done=done, order=order(fleet) if module.params["state"] == "whole" else [])
+
+
+def joined(fleet: Fleet, address: str, module: AnsibleModule) -> list[str]:
+    """Write what a host that was there before would remember: who is primary."""
+    others = [host for host in fleet.hosts if host != address]
+    folder = Path(fleet.given["own"])
+    known = {use: who for use in fleet.uses if (who := asked_of(fleet, others, use))}
+    seeds = {use: f"replicaof {who} {fleet.uses[use]}\n" for use, who in known.items() if who != address}
+    monitors = (f"sentinel monitor {use} {known[use]} {fleet.uses[use]} {fleet.given['quorum']}\n" for use in known)
+    seeds |= {"sentinel": text} if (text := "".join(monitors)) else {}
+    new = {name: text for name, text in seeds.items() if not (folder / name / "own.conf").exists()}
+    for name, text in new.items() if not module.check_mode else ():
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / "own.conf").write_text(text, encoding="ascii")
+        for path in (folder / name, folder / name / "own.conf"):
+            shutil.chown(path, fleet.given["account"], fleet.given["account"])
+            path.chmod(0o700 if path.is_dir() else 0o600)
+    return [f"{name}: joins the others" for name in new]
+
+
+def asked_of(fleet: Fleet, hosts: list[str], use: str) -> str:
+    """Who is primary of `use`, as the first Sentinel says that answers; nothing where none does."""
+    for host in hosts:
+        with suppress(WrongError):
+            if answer := fleet.sentinel(host, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", use):
+                return str(answer[0])
+    return ""
+
+
+def whole(fleet: Fleet, address: str, module: AnsibleModule) -> list[str]:
+    """Wait for it, once nobody looks out for hosts that are gone."""
+    del address
+    done = []
+    for host in fleet.hosts:
+        for use in fleet.uses:
+            if gone := strangers(fleet, host, use):
+                done.append(f"{use}: the Sentinel on {host} forgets {', '.join(gone)}")
+                if not module.check_mode:
+                    fleet.sentinel(host, "SENTINEL", "RESET", use)
+                    wait(lambda host=host, use=use: ailing_sentinel(fleet, host, use), module.params["timeout"])
+    if not (done and module.check_mode):
+        wait(lambda: ailing(fleet), module.params["timeout"])
+    return done
+
+
+def strangers(fleet: Fleet, host: str, use: str) -> list[str]:
+    """Addresses that a Sentinel knows and that are none of the hosts any more; nothing where it does not answer."""
+    known: list[list[str]] = []
+    with suppress(WrongError):
+        for about in ("REPLICAS", "SENTINELS"):
+            known += fleet.sentinel(host, "SENTINEL", about, use)
+    return sorted({pairs(each)["ip"] for each in known} - set(fleet.hosts))
+
+
+def spare(fleet: Fleet, address: str, module: AnsibleModule) -> list[str]:
+    """Have others be primary."""
+    done = whole(fleet, address, module)
+    for use in [use for use in fleet.uses if role(fleet, address, use) == "master"]:
+        done.append(f"{use}: another host takes over")
+        if not module.check_mode:
+            take_over(fleet, address, use)
+            wait(lambda: ailing(fleet), module.params["timeout"])
+    return done
 
 
 def order(fleet: Fleet) -> list[str]:
@@ -175,20 +239,25 @@ def ailing_servers(fleet: Fleet) -> Iterator[str]:
 
 def ailing_sentinels(fleet: Fleet) -> Iterator[str]:
     """All name the same primary, find nothing wrong with it, and know each other and its replicas."""
-    others = str(len(fleet.hosts) - 1)
     for use in fleet.uses:
-        told = {host: pairs(fleet.sentinel(host, "SENTINEL", "MASTER", use)) for host in fleet.hosts}
-        if len({each["ip"] for each in told.values()}) != 1:
-            yield f"{use}: the Sentinels name {sorted({each['ip'] for each in told.values()})}"
-        for host, each in told.items():
-            if each["flags"] != "master":
-                yield f"{use}: the Sentinel on {host} finds its primary {each['flags']}"
-            if (each["num-slaves"], each["num-other-sentinels"]) != (others, others):
-                yield f"{use}: the Sentinel on {host} does not know all others"
-            replicas = map(pairs, fleet.sentinel(host, "SENTINEL", "REPLICAS", use))
-            yield from (
-                f"{use}: the Sentinel on {host} misses {one['ip']}" for one in replicas if one["flags"] != "slave"
-            )
+        named = {asked_of(fleet, [host], use) for host in fleet.hosts}
+        if len(named) != 1:
+            yield f"{use}: the Sentinels name {', '.join(sorted(named))}"
+        for host in fleet.hosts:
+            yield from ailing_sentinel(fleet, host, use)
+
+
+def ailing_sentinel(fleet: Fleet, host: str, use: str) -> list[str]:
+    """What one Sentinel does not find as it should be."""
+    others = str(len(fleet.hosts) - 1)
+    told = pairs(fleet.sentinel(host, "SENTINEL", "MASTER", use))
+    replicas = map(pairs, fleet.sentinel(host, "SENTINEL", "REPLICAS", use))
+    found = [f"misses {replica['ip']}" for replica in replicas if replica["flags"] != "slave"]
+    if told["flags"] != "master":
+        found.append(f"finds its primary {told['flags']}")
+    if (told["num-slaves"], told["num-other-sentinels"]) != (others, others):
+        found.append("does not know all others")
+    return [f"{use}: the Sentinel on {host} {each}" for each in found]
 
 
 def take_over(fleet: Fleet, address: str, use: str) -> None:
@@ -225,25 +294,24 @@ def role(fleet: Fleet, address: str, use: str) -> str:
     return str(fleet.server(address, use, "ROLE")[0])
 
 
-def certify(fleet: Fleet, address: str, *, anew: bool, look_only: bool) -> list[str]:
+def certified(fleet: Fleet, address: str, module: AnsibleModule) -> list[str]:
     """Have each process that shows another certificate than the one that lies there take that one; `anew`: all do."""
-    folder = Path(fleet.given["folder"])
+    folder, anew = Path(fleet.given["folder"]), module.params["anew"]
     now = ssl.PEM_cert_to_DER_cert(first((folder / "certificate.pem").read_text(encoding="ascii")))
-    old = [use for use, port in fleet.uses.items() if anew or shown(address, port) != now]
-    for use in old if not look_only else []:
-        files = ("tls-cert-file", f"{folder}/certificate.pem", "tls-key-file", f"{folder}/key.pem")
-        trust = ("tls-ca-cert-file", f"{folder}/ca.pem")
-        fleet.server(address, use, "CONFIG", "SET", *files, *trust)
-    if anew or shown(address, fleet.given["sentinel_port"]) != now:
-        old.append("sentinel")
-        if not look_only:
+    ports = {**fleet.uses, "sentinel": fleet.given["sentinel_port"]}
+    old = [name for name, port in ports.items() if anew or shown(address, port) != now]
+    for name in old if not module.check_mode else ():
+        if name == "sentinel":
             subprocess.run(["systemctl", "restart", fleet.given["sentinel_unit"]], check=True, capture_output=True)
-            wait(lambda: ailing_sentinel(fleet, address), ANSWER * 2)
+            wait(lambda: silent(fleet, address), ANSWER * 2)
+        else:
+            files = ("tls-cert-file", f"{folder}/certificate.pem", "tls-key-file", f"{folder}/key.pem")
+            fleet.server(address, name, "CONFIG", "SET", *files, "tls-ca-cert-file", f"{folder}/ca.pem")
     return [f"{name}: has read its certificate" for name in old]
 
 
-def ailing_sentinel(fleet: Fleet, address: str) -> list[str]:
-    """Whether it does not answer yet."""
+def silent(fleet: Fleet, address: str) -> list[str]:
+    """Why a Sentinel does not answer yet."""
     try:
         fleet.sentinel(address, "PING")
     except WrongError as error:
@@ -294,6 +362,9 @@ def parsed(stream: Any) -> Any:
     if kind == "*":
         return [parsed(stream) for _ in range(int(rest))]
     return rest
+
+
+STATES = {"joined": joined, "whole": whole, "spare": spare, "certified": certified}
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def test_a_shop_that_works_has_no_problem(capsys: pytest.CaptureFixture[str]) ->
 )
 def test_a_group_that_does_nothing_is_named(path: str, stuck: str, group: str) -> None:
     """An order that stays placed waits for its charge, a paid one for its letter."""
-    problems, _ = run({**sound(), path: [state(stuck, finished=False)]}, seconds=0.5)
+    problems, _ = run({**sound(), path: [state(stuck, finished=False)]}, seconds=3)
     assert problems == [
         f"{path} is still {stuck}: nothing of the group {group} has worked on it in time; look at `systemctl status 'celery-worker-*@{group}*'` on its hosts"
     ]

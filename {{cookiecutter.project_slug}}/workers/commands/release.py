@@ -15,7 +15,6 @@ from workers.release.commit import Commit, NoCommitError
 from workers.release.home import Home
 from workers.release.host import Host, PutBackError
 from workers.release.packages import PLATFORMS, PackagesError
-from workers.release.readiness import NotReadyError
 from workers.release.services import UnknownServiceError
 from workers.topology.load import ROOT
 
@@ -61,10 +60,18 @@ def build(*, commit: str, machine: str, as_json: bool) -> None:
 @click.option("--services", metavar="NAMES", help="All that is to run here: batch,beat,web. Else: what is enabled.")
 @click.option("--together", is_flag=True, help="All services at once, behind spares where they are needed: quicker.")
 @click.option("--keep", default=5, show_default=True, metavar="NUMBER", help="How many releases stay on the host.")
+@click.option("--previous", metavar="RELEASE", help="What is to be the one before; else what ran until now.")
 @click.option("--unready", is_flag=True, help="Also where the web is not ready before: this release is to mend that.")
 @click.option("--check", is_flag=True, help="Change nothing; say what would be done.")
 def activate(  # noqa: PLR0913 - one for each option
-    *, name: str, services: str | None, together: bool, keep: int, unready: bool, check: bool
+    *,
+    name: str,
+    services: str | None,
+    together: bool,
+    keep: int,
+    previous: str | None,
+    unready: bool,
+    check: bool,
 ) -> None:
     """Make RELEASE what this host runs; called with that release's own Python, as root.
 
@@ -82,13 +89,12 @@ def activate(  # noqa: PLR0913 - one for each option
             host.activate(wanted, together=together, look=not (together or unready), check=check)
         except UnknownServiceError as error:
             refuse([str(error)])
-        except NotReadyError as error:
-            hint = "if this release is what mends it: --unready"
-            refuse([f"the web is not ready as it is, so nothing was touched: {error}; {hint}"])
         except PutBackError as error:
             stderr.print(str(error), style="red", markup=False)
             sys.exit(REFUSED)
         if not check:
+            if previous:
+                home.put_back(name, previous)
             for gone in host.prune(keep):
                 stdout.print(f"removed {gone}")
 

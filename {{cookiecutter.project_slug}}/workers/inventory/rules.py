@@ -32,7 +32,8 @@ def _of_host(inventory: Inventory, topology: Topology, name: str) -> Found:
     """What a host that cannot be reached is, nobody knows; all else is said at once."""
     host = inventory.hosts[name]
     if host.failed:
-        yield Problem("I01", (name,), f"cannot be reached: {host.failed}; `ssh {name}` must work without a password")
+        why = host.failed.rpartition("ssh: ")[2]  # Ansible says thrice that it was ssh
+        yield Problem("I01", (name,), f"cannot be reached: {why}; `ssh {name}` must work without a password")
     elif host.facts:
         for rule in HOST_RULES:
             yield from rule(inventory, topology, name)

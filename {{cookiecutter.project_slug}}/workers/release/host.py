@@ -16,6 +16,7 @@ from workers.release.services import Services
 from workers.systemd.draining import NotDoneError, Say, Watch
 from workers.systemd.files import Change, changes
 from workers.systemd.installed import loaded_here
+from workers.systemd.replacing import RefusedError
 from workers.systemd.systemctl import Systemctl, SystemctlError
 from workers.topology import Topology
 
@@ -46,20 +47,25 @@ class Host:
     def activate(self, wanted: Sequence[str] | None, *, together: bool, look: bool, check: bool) -> None:
         """Do it, for the services `wanted` or those that are enabled; `look`: only where the web is ready before.
 
-        Raises NotReadyError before anything is touched, PutBackError after that.
+        Raises RefusedError before anything is touched, PutBackError after that.
         """
         topology = loaded_here().topology
-        before, previous = self.home.current, self.home.previous
         with self._alone(topology.project):
+            before, previous = self._before(topology.project)
             try:
                 self._activate(topology, wanted, together=together, look=look, check=check)
             except (NotDoneError, NotReadyError, SystemctlError) as error:
-                if self.home.current == before:
-                    raise
                 failure = error
             else:
                 return
         raise PutBackError(f"{self.release}: {failure}\n{self._put_back(before, previous)}")
+
+    def _before(self, project: str) -> tuple[str | None, str | None]:
+        """What both links are to say again where this fails; the first is None where there is no way back."""
+        if self.home.current != self.release:
+            return self.home.current, self.home.previous
+        # Continued after an interruption, or the same release with other secrets, to which no other release is a remedy.
+        return (self.home.previous if Path(MARKER.format(project=project)).exists() else None), None
 
     def prune(self, keep: int) -> list[str]:
         """Remove old releases; their names."""
@@ -79,11 +85,19 @@ class Host:
         if check:
             return
         if look:
-            activation.look_before(plan)
+            self._look_before(activation, plan)
         self.home.switch(self.release)
         self._write(files, activation.watch.systemctl)
         activation.carry_out(plan, together=together)
         self.say(self.release, "is what this host runs")
+
+    @staticmethod
+    def _look_before(activation: Activation, plan: Plan) -> None:
+        try:
+            activation.look_before(plan)
+        except NotReadyError as error:
+            reason = f"the web is not ready as it is, so nothing was touched: {error}"
+            raise RefusedError(f"{reason}; if this release is what mends it: --unready") from None
 
     def _activation(self, topology: Topology) -> Activation:
         systemctl, project = Systemctl(), topology.project
@@ -116,7 +130,7 @@ class Host:
     def _put_back(self, before: str | None, previous: str | None) -> str:
         """By the old release's own code: it knows its groups and its units. Returns what became of it."""
         if before is None:
-            return "there is no release before it to put back"
+            return "no release was put back: there is none before it that would be a remedy"
         self.home.put_back(before, previous)
         self.say(before, "is put back")
         folder = self.home.path(before)
