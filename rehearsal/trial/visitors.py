@@ -13,8 +13,8 @@ import threading
 import time
 from dataclasses import asdict, dataclass, field
 
-#: Seconds between two looks of each of them, and until an answer counts as none: on a small machine, where a dozen hosts
-#: start at a time, a page may take ten.
+#: Seconds between two looks of each of them, and until an answer counts as none: where a dozen hosts start at a time on
+#: one small machine, a page may take ten.
 PAUSE = 0.1
 TIMEOUT = 30.0
 #: Of what went wrong, as many are kept in words.

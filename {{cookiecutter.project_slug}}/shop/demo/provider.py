@@ -1,4 +1,4 @@
-"""A payment provider that answers like a real one, for rehearsals: python -m shop.demo.provider PORT CERTIFICATE KEY [LEDGER].
+"""A payment provider for rehearsals: python -m shop.demo.provider PORT CERTIFICATE KEY [LEDGER].
 
 Anybody may "pay" there: it runs where nothing real is. LEDGER is a file that gets a line a charge: what was asked once
 too often would stand there twice.

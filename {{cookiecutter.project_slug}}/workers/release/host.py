@@ -64,7 +64,7 @@ class Host:
         """What both links are to say again where this fails; the first is None where there is no way back."""
         if self.home.current != self.release:
             return self.home.current, self.home.previous
-        # Continued after an interruption, or the same release with other secrets, to which no other release is a remedy.
+        # Continued after an interruption; or the same release with other secrets, to which no other is a remedy.
         return (self.home.previous if Path(MARKER.format(project=project)).exists() else None), None
 
     def prune(self, keep: int) -> list[str]:

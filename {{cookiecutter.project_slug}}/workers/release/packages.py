@@ -16,8 +16,8 @@ PYTHON: Final = "3.13"
 INTERPRETER: Final = "/usr/bin/python3"
 #: The oldest system libraries that Debian 13 has, by machine.
 PLATFORMS: Final = {"x86_64": "x86_64-manylinux_2_40", "aarch64": "aarch64-manylinux_2_40"}
-#: Compiles as Python itself would, but so that a file is not looked at again: nobody writes there. Tests of packages are
-#: imported by nobody, and some of them are no Python.
+#: Compiles as Python itself would, but so that a file is not looked at again: nobody writes there. Tests of packages
+#: are imported by nobody, and some of them are no Python.
 COMPILE: Final = ("-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", "-x", "/tests?/")
 #: To be raised when what is made from the same lock becomes something else.
 FORM: Final = 1
