@@ -283,3 +283,13 @@ def test_all_at_once_says_what_failed(host: Host) -> None:
     host.systemd.services[BATCH].drains, host.systemd.services[BATCH].broken = 1, "SyntaxError"
     with pytest.raises(NotDoneError, match=r"(?s)batch\.service did not become ready.*SyntaxError"):
         host.activate(together=True)
+
+
+def test_after_an_interruption_without_a_spare(host: Host) -> None:
+    """It was drained, and nobody was left to start it again."""
+    host.activate()
+    host.systemd.pause(60)
+    host.systemd.services[BATCH].active = "inactive"
+    assert not host.activation.plan(None)
+    host.activation.marker.touch()
+    assert host.activation.plan(None).renew == ("batch",)

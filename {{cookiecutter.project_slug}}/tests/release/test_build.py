@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -9,14 +10,16 @@ import time
 from pathlib import Path, PurePosixPath
 
 import pytest
+from django.conf import settings
 
 from config.env import BASE_DIR
 from workers.release import packages
+from workers.release.archive import pack
 from workers.release.build import Builder, Built
 from workers.release.commit import Commit, NoCommitError, is_needed
 
 #: What a release needs of the project to collect its static files.
-PARTS = ("config", "environments", "requirements", "shop", "static", "telemetry", "templates", "workers")
+PARTS = ("config", "environments", "requirements", "static", "telemetry", "templates", "workers")
 #: In the repository, and of no concern to a host.
 SECRET = "environments/production/group_vars/all/vault.yml"
 
@@ -25,9 +28,10 @@ SECRET = "environments/production/group_vars/all/vault.yml"
 def commit(tmp_path: Path) -> Commit:
     """The project in a repository of its own, with an inventory and a vault."""
     root = tmp_path / "project"
-    for part in PARTS:
-        subprocess.run(["cp", "-r", "--parents", part, _made(root)], cwd=BASE_DIR, check=True)
-    subprocess.run(["cp", "manage.py", "pyproject.toml", "workers.yml", root], cwd=BASE_DIR, check=True)
+    for part in {*PARTS, *(app.partition(".")[0] for app in settings.PROJECT_APPS)}:
+        shutil.copytree(BASE_DIR / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("manage.py", "pyproject.toml", "workers.yml"):
+        shutil.copy(BASE_DIR / file, root)
     (root / SECRET).parent.mkdir(parents=True, exist_ok=True)
     (root / SECRET).write_text("of the operator")
     (root / ".gitignore").write_text("__pycache__/\n")
@@ -52,6 +56,7 @@ def _no_packages(monkeypatch: pytest.MonkeyPatch) -> None:
         (site / ".lock").touch()
 
     monkeypatch.setattr(packages, "_install", install)
+    monkeypatch.setattr(packages, "_interpreter", lambda: None)  # a machine may have the hosts' Python, or not
 
 
 def _made(folder: Path) -> Path:
@@ -144,3 +149,26 @@ def test_without_a_repository(tmp_path: Path) -> None:
     """Says what a release is made from."""
     with pytest.raises(NoCommitError, match=f"a release is made from a commit of {tmp_path}"):
         Commit.find(tmp_path, "HEAD")
+
+
+def test_whoever_builds_files_are_roots(tmp_path: Path) -> None:
+    """On hosts there is no such user. Seen only where root builds: nobody else has files of two users."""
+    folder = tmp_path / "folder"
+    _made(folder).joinpath("file").touch()
+    if os.geteuid() == 0:
+        os.chown(folder / "file", 1234, 1234)
+    pack(folder, tmp_path / "archive.tar.gz", time=0)
+    with tarfile.open(tmp_path / "archive.tar.gz") as archive:
+        assert [(entry.uid, entry.gid, entry.uname) for entry in archive] == [(0, 0, "root")]
+
+
+def test_with_the_hosts_python_packages_are_compiled(
+    commit: Commit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that no host has to: a file of its own for each, which is not compared with the source any more."""
+    monkeypatch.setattr(packages, "_interpreter", lambda: sys.executable)
+    with tarfile.open(_built(commit, tmp_path).environment_archive) as archive:
+        [compiled] = [name for name in archive.getnames() if name.endswith(".pyc")]
+        content = archive.extractfile(compiled)
+        assert content is not None
+        assert int.from_bytes(content.read()[4:8], "little") == 1

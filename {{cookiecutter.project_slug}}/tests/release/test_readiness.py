@@ -34,9 +34,11 @@ def _web(path: Path, *answers: tuple[int, str]) -> Iterator[None]:
     with ThreadingUnixStreamServer(str(path), Handler) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield
-        server.shutdown()
-        thread.join()
+        try:
+            yield
+        finally:  # or a test that fails hangs
+            server.shutdown()
+            thread.join()
 
 
 def _unready(**states: str) -> tuple[int, str]:
