@@ -108,7 +108,7 @@ def test_every_reason_is_given_at_once(tmp_path: Path) -> None:
         (b"a: &x\n  children: {b: *x}", ":1:1 nested without end; write the values out"),
         (b"a: {vars: {rehearsal_layers: [[x]]}, hosts: {h: {ansible_host: 10.0.0.1}}}",
          (":1:31 rehearsal_layers: unknown: a list or a mapping; there are: "
-         "python, rabbitmq, redis, valkey, postgresql, haproxy")),
+         "python, rabbitmq, redis, valkey, postgresql, haproxy, packages")),
         (b"\0", " not YAML: unacceptable character #x0000: special characters are not allowed"),
         (b"\xff", " not UTF-8; save it as UTF-8"),
     ],

@@ -207,3 +207,24 @@ def test_this_machines_ways_to_a_mirror_are_taken_along(tmp_path: Path, monkeypa
     assert environment() == {"http_proxy": "http://proxy.example:3142"}
     monkeypatch.setenv("REHEARSAL_MIRROR", "http://mirror.example/debian")
     assert mirror() == "http://mirror.example/debian"
+
+
+def test_a_repository_is_downloaded_and_not_installed(base: Layer) -> None:
+    """Packages, an index of them, and what apt would have read from a mirror; nothing of this machine's own mirror."""
+    catalogue = replace(CATALOGUE, layers={"rt-bare": ("hello",)}, repositories=frozenset({"rt-bare"}))
+    layer = layer_of(("rt-bare",), catalogue)
+    assert layer.below == base
+    assert layer.name != layer_of(("rt-bare",), replace(catalogue, repositories=frozenset())).name
+    build([layer], catalogue, unwatched)
+    files = {str(path.relative_to(layer.path)) for path in layer.path.rglob("*") if path.is_file()}
+    [package] = [path for path in files if path.endswith(".deb")]
+    assert package.startswith("opt/repository/hello_")
+    index = (layer.path / "opt/repository/Packages").read_text(encoding="utf-8").splitlines()
+    assert {"Package: hello", f"Filename: ./{Path(package).name}"} <= set(index)
+    assert [path for path in files if path.startswith("var/lib/apt/lists/") and path.endswith("_Packages")] != []
+    assert "usr/bin/hello" not in files
+    assert "Package: hello" not in (base.path / "var/lib/dpkg/status").read_text(encoding="utf-8").splitlines()
+    assert "var/lib/dpkg/status" not in files
+    if found := mirror():
+        assert subprocess.run(["grep", "-rqF", found, layer.path], check=False).returncode == 1
+    forget(layer)
