@@ -39,6 +39,7 @@ class Place:
             "trusted_file": str(self.folder / "trusted.pem"),
             "services": ["it"],
             "places": {"it": {"folder": str(self.folder / "tls"), **ME}},
+            "verified": ["it"],
             "files": self.defaults["certificates_files"],
             "names": NAMES,
             "service_names": {"it": "it.internal"},
@@ -140,6 +141,14 @@ def test_an_authority_is_replaced_in_two_steps(placed: Place, authority: trustme
     assert placed.told(new)["changed"]
     assert placed.files["ca.pem"].decode() == pem(new)["certificate"]
     assert (placed.folder / "trusted.pem").read_text(encoding="utf-8") == pem(new)["certificate"]
+
+
+def test_a_certificate_that_no_host_verifies_may_be_anybodys(placed: Place, authority: trustme.CA) -> None:
+    """As that of a public authority, which the web shows to browsers."""
+    told = placed.told(trustme.CA(), services=[], verified=[])
+    assert (told["changed"], "failed" in told) == (True, False)
+    assert placed.told(trustme.CA(), services=[])["failed"]
+    assert placed.told(authority, services=[])["changed"]
 
 
 def test_an_authority_whose_key_is_another_ones_is_refused(place: Place, authority: trustme.CA) -> None:

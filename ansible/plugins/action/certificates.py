@@ -28,7 +28,8 @@ class ActionModule(ActionBase):
         authority = Authority(pem, given.pop("validity"))
         given["issuer"] = pem["certificate"]
         names, shared, places = given.pop("names"), given.pop("service_names"), given.pop("places")
-        given["shown"] = [f"{place['folder']}/{given['files']['certificate']['name']}" for place in places.values()]
+        name = given["files"]["certificate"]["name"]
+        given["shown"] = [f"{places[service]['folder']}/{name}" for service in given.pop("verified")]
         given["places"] = [
             {"service": service, "names": [*names, shared[service]], **places[service]}
             for service in given.pop("services")

@@ -37,7 +37,7 @@ options:
     elements: dict
     required: true
   shown:
-    description: Certificates that services of this host may show, those of other places included.
+    description: Certificates that other hosts verify, where services of this host show them.
     type: list
     elements: path
     required: true
