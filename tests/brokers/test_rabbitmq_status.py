@@ -14,8 +14,8 @@ from tests.brokers.rabbitmq import PROJECT, RabbitMQ
 
 #: Seconds that it may take with a node dead.
 BOUND = 5
-#: Seconds within which queues tell their lengths anew: five in between, and a start of the command.
-TOLD = 40
+#: Seconds within which queues tell their lengths anew: five in between, a start of the command, and a busy machine.
+TOLD = 90
 
 #: Looks until it sees what is waited for; what is left out is Redis, of which there is none here.
 _LOOK = """
