@@ -163,10 +163,11 @@ class Fleet:
                 )
         refuse_foreign(self.network.namespaces, old.made)
         cgroup = fleet_cgroup(self.name)
-        if not old.made and cgroup.exists():
+        # Empty, it is what a crash left of hosts that are no more: nothing speaks for keeping it.
+        if not old.made and Cgroup(cgroup).populated():
             raise RehearsalError(
-                f"the control group {cgroup} exists, and no fleet of that name made it; "
-                f"choose another name (--fleet NAME), or remove it if nobody needs it: rmdir {cgroup}"
+                f"the control group {cgroup} has processes in it, and no fleet of that name made it; "
+                f"choose another name (--fleet NAME), or end them if nobody needs them: echo 1 >{cgroup}/cgroup.kill"
             )
         return State(self.name, self.inventory.hosts, self.network.namespaces)
 

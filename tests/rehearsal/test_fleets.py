@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from rehearsal import Fleet, Host, RehearsalError
+from rehearsal.cgroup import Cgroup, fleet_cgroup
 from rehearsal.fixtures import Fleets
 from rehearsal.network import Network, exists
 from rehearsal.paths import PACKAGE, cgroups
@@ -204,21 +205,34 @@ def test_a_namespace_of_somebody_elses_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_control_group_of_somebody_elses_is_left_alone(tmp_path: Path) -> None:
-    """The same for control groups."""
+    """The same for control groups with processes in them."""
     fleet = Fleet("rt-foreign", inventory_of(tmp_path, a="10.0.0.1"))
-    foreign = cgroups() / "rehearsal.rt-foreign"
+    foreign = fleet_cgroup("rt-foreign")
     foreign.mkdir()
+    process = subprocess.Popen(["sleep", "60"])
     try:
+        (foreign / "cgroup.procs").write_text(str(process.pid), encoding="ascii")
         with pytest.raises(RehearsalError) as raised:
             fleet.up()
         fleet.down()
-        assert leavings("rt-foreign") == ["control group rehearsal.rt-foreign"]
+        assert process.poll() is None
+        assert Cgroup(foreign).populated()
     finally:
+        process.kill()
+        process.wait()
         foreign.rmdir()
     assert str(raised.value) == (
-        f"the control group {foreign} exists, and no fleet of that name made it; choose another name (--fleet NAME), "
-        f"or remove it if nobody needs it: rmdir {foreign}"
+        f"the control group {foreign} has processes in it, and no fleet of that name made it; choose another name "
+        f"(--fleet NAME), or end them if nobody needs them: echo 1 >{foreign}/cgroup.kill"
     )
+
+
+def test_an_empty_control_group_is_taken_over(fleets: Fleets, tmp_path: Path) -> None:
+    """What a crash left of hosts whose memory is gone as well stands in nobody's way, and goes with the fleet."""
+    (fleet_cgroup("rt-left") / "old" / "payload").mkdir(parents=True)
+    with fleets("rt-left", inventory_of(tmp_path, a="10.0.0.1")) as fleet:
+        assert fleet["a"].on
+    assert leavings("rt-left") == []
 
 
 def test_a_mount_of_somebody_elses_is_not_emptied(fleets: Fleets, tmp_path: Path) -> None:
