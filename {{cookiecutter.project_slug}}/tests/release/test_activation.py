@@ -74,11 +74,10 @@ class Systemd(Manager):
         """Note it."""
         self.asked.append(f"stop {name} after {' '.join(others)}")
 
-    def started(self, name: str) -> Started | None:
-        """When all of this began, unless it failed."""
-        if self.services[name].active == "failed":
-            return None
-        return Started(PROCESSES[name], datetime(2026, 1, 1, tzinfo=UTC))
+    def started(self, *names: str) -> dict[str, Started]:
+        """When all of this began, but for what failed."""
+        began = datetime(2026, 1, 1, tzinfo=UTC)
+        return {name: Started(PROCESSES[name], began) for name in names if self.services[name].active != "failed"}
 
     def runs(self, name: str, release: str) -> None:
         """Have its process work in the folder of a release."""

@@ -11,7 +11,7 @@ from workers.commands.output import refuse, stdout
 from workers.commands.refusing import refusing
 from workers.commands.reports import EPILOG, show
 from workers.derive.multi import log_folder, pid_folder
-from workers.derive.unit_names import check_unit
+from workers.derive.unit_names import service_unit
 from workers.multi.control import Multi
 from workers.multi.nodes import PROC, Node
 from workers.systemd import replacing
@@ -102,7 +102,7 @@ def status(own: Multi, *, names: tuple[str, ...], as_json: bool) -> None:
 def _verify(own: Multi) -> None:
     """`workers check`, where the nodes would find things: within the unit there are secrets that no shell has."""
     if own.belongs_to_unit:
-        replacing.verify(Systemctl(), check_unit(own.topology.project))
+        replacing.verify(Systemctl(), service_unit(own.topology.project, "check"))
     else:
         verify(load())
 

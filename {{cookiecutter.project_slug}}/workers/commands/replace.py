@@ -5,7 +5,7 @@ import click
 from workers.commands.output import refuse, stdout
 from workers.commands.progress import progress
 from workers.commands.refusing import refusing
-from workers.derive.unit_names import check_unit, worker_unit
+from workers.derive.unit_names import service_unit, worker_unit
 from workers.systemd.draining import Watch
 from workers.systemd.installed import available_memory, loaded_here, only_replacement, running_units, workers_named
 from workers.systemd.replacing import Replacement
@@ -50,7 +50,7 @@ def _replacement(
     old = [unit for unit in running if unit not in (*units, own)]
     room = own in running or _has_room(topology, group, keep_capacity=keep_capacity)
     watch = Watch(systemctl, progress())
-    return Replacement(watch, check_unit(project), units, own if room else None, patience, old)
+    return Replacement(watch, service_unit(project, "check"), units, own if room else None, patience, old)
 
 
 def _has_room(topology: Topology, group: str, *, keep_capacity: bool) -> bool:

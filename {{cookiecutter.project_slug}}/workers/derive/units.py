@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from workers.derive import multi
-from workers.derive.unit_names import multi_unit, worker_unit
+from workers.derive.unit_names import group_slice, group_target, service_unit, target_unit, worker_unit
 from workers.topology import Group, Topology, budgets
 from workers.topology.instances import instances, spare
 from workers.topology.load import ROOT
@@ -55,12 +55,11 @@ def _static(project: str) -> Iterator[tuple[PurePosixPath, str]]:
 
 def _derived(topology: Topology) -> Iterator[tuple[PurePosixPath, str]]:
     for name, group in topology.groups.items():
-        unit = f"celery-{topology.project}-{name}"
-        yield UNITS / f"{unit}.slice", _slice(topology, name, group)
-        yield UNITS / f"{unit}.target", _target(topology, name, group)
+        yield UNITS / group_slice(topology.project, name), _slice(topology, name, group)
+        yield UNITS / group_target(topology.project, name), _target(topology, name, group)
         for instance in (*instances(name, group), spare(name)):
             yield _drop_in(worker_unit(topology.project, instance), DERIVED), _worker(topology, name, group)
-    yield _drop_in(multi_unit(topology.project), DERIVED), multi.drop_in(topology)
+    yield _drop_in(service_unit(topology.project, "multi"), DERIVED), multi.drop_in(topology)
 
 
 def _drop_in(unit: str, name: str) -> PurePosixPath:
@@ -68,13 +67,12 @@ def _drop_in(unit: str, name: str) -> PurePosixPath:
 
 
 def _worker(topology: Topology, name: str, group: Group) -> str:
-    unit = f"celery-{topology.project}-{name}"
     lines = [
         "[Unit]",
-        f"PartOf={unit}.target",
+        f"PartOf={group_target(topology.project, name)}",
         "",
         "[Service]",
-        f"Slice={unit}.slice",
+        f"Slice={group_slice(topology.project, name)}",
         f"TimeoutStopSec={budgets.stop_timeout(group)}",
         *_memory(topology, group),
         *_writable_code(group),
@@ -110,7 +108,7 @@ def _slice(topology: Topology, name: str, group: Group) -> str:
 
 def _target(topology: Topology, name: str, group: Group) -> str:
     own = " ".join(worker_unit(topology.project, instance) for instance in instances(name, group))
-    whole = f"celery-{topology.project}.target"
+    whole = target_unit(topology.project)
     return _text(
         [
             "[Unit]",

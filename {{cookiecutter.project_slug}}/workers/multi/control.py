@@ -9,7 +9,7 @@ from typing import Final
 
 from workers.commands.service import interpreter
 from workers.derive.multi import multi_arguments, nodes_of
-from workers.derive.unit_names import multi_unit
+from workers.derive.unit_names import service_unit
 from workers.multi.nodes import Node, in_unit, unfit
 from workers.systemd.systemctl import Systemctl
 from workers.topology import Topology
@@ -95,7 +95,7 @@ class Multi:
 
     @property
     def _unit(self) -> str:
-        return multi_unit(self.topology.project)
+        return service_unit(self.topology.project, "multi")
 
     def _refuse_last(self, nodes: Sequence[Node], verb: str) -> None:
         """A unit without a node has ended: systemd would start all of them again."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from workers.derive.unit_names import target_unit
 from workers.release.readiness import Web
 from workers.release.services import LASTING, Services
 from workers.systemd.draining import NotDoneError, Watch
@@ -137,7 +138,7 @@ class Activation:
         if not names:
             return
         units = [unit for name in names for unit in self.services.switches(name)]
-        whole = f"celery-{self.services.project}.target"
+        whole = target_unit(self.services.project)
         self.watch.systemctl.enable(whole, *units)
         with self._telling(*(unit for name in names for unit in self.services.processes(name))):
             self.watch.systemctl.start(whole, *units, wait=True)

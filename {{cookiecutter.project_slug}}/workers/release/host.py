@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from workers.derive import units as derived
+from workers.derive.unit_names import socket_path
 from workers.release.activation import Activation, Plan
 from workers.release.home import Home
 from workers.release.readiness import NotReadyError, Web
@@ -105,7 +106,7 @@ class Host:
             release=self.release,
             services=Services(topology, systemctl),
             watch=Watch(systemctl, self.say),
-            web=Web(Path(f"/run/celery-web-{project}.sock")),
+            web=Web(Path(socket_path(project))),
             marker=Path(MARKER.format(project=project)),
             patience=PATIENCE,
         )

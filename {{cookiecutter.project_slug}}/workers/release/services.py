@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from workers.derive.unit_names import worker_unit
-from workers.systemd.systemctl import Systemctl, Unit
+from workers.derive.unit_names import group_target, service_unit, socket_unit, target_unit, timer_unit, worker_unit
+from workers.systemd.systemctl import Started, Systemctl, Unit
 from workers.topology import Topology
 from workers.topology.instances import group_of, instances, spare
 
@@ -53,20 +53,20 @@ class Services:
 
     def enabled(self) -> tuple[str, ...]:
         """What starts with this host, as its owner wants it."""
-        wanted = self.systemctl.wants(f"celery-{self.project}.target") | self.systemctl.wants("timers.target")
+        wanted = self.systemctl.wants(target_unit(self.project)) | self.systemctl.wants("timers.target")
         return tuple(name for name in self.known if self.switches(name)[-1] in wanted)
 
     def switches(self, name: str) -> tuple[str, ...]:
         """The units that are enabled for a service, in the order in which they start."""
         if name in TIMERS:
-            return (f"celery-{name}-{self.project}.timer",)
+            return (timer_unit(self.project, name),)
         if name in self.topology.groups:
-            return (f"celery-{self.project}-{name}.target",)
-        return (*((f"celery-web-{self.project}.socket",) if name == "web" else ()), self.unit(name))
+            return (group_target(self.project, name),)
+        return (*((socket_unit(self.project),) if name == "web" else ()), self.unit(name))
 
     def unit(self, name: str) -> str:
         """The unit of a service beside the workers."""
-        return f"celery-{name}-{self.project}.service"
+        return service_unit(self.project, name)
 
     def workers(self, group: str) -> list[str]:
         """The units of a group's workers."""
@@ -96,13 +96,13 @@ class Services:
 
     def old(self, names: Sequence[str], release: str) -> list[Unit]:
         """Those of the units that run, or try to, and not from `release` with what is configured now."""
-        since = self.configured()
-        return [unit for unit in self.systemctl.show(*names) if self._is_old(unit, release, since)] if names else []
+        working = [unit for unit in self.systemctl.show(*names) if unit.active not in RESTING] if names else []
+        if not working:
+            return []
+        since, started = self.configured(), self.systemctl.started(*(unit.name for unit in working))
+        return [unit for unit in working if self._is_old(started.get(unit.name), release, since)]
 
-    def _is_old(self, unit: Unit, release: str, since: datetime) -> bool:
-        if unit.active in RESTING:
-            return False
-        started = self.systemctl.started(unit.name)
+    def _is_old(self, started: Started | None, release: str, since: datetime) -> bool:
         return started is None or started.at < since or self._release(started.process) != release
 
     def _release(self, process: int) -> str | None:

@@ -90,16 +90,19 @@ class Started:
     process: int
     at: datetime
 
+    @classmethod
+    def read(cls, properties: Mapping[str, str]) -> Self:
+        """From what `systemctl show` prints."""
+        at = datetime.strptime(properties["ExecMainStartTimestamp"], STAMP).replace(tzinfo=UTC)
+        return cls(int(properties["MainPID"]), at)
+
 
 class Systemctl:
     """The system's manager; raises SystemctlError with what it said, and what to do."""
 
     def show(self, *names: str) -> list[Unit]:
         """Each of the units, also one that is not installed."""
-        asked = ",".join(PROPERTIES)
-        printed = self._call("show", f"--property={asked}", "--", *names)
-        blocks = [block for block in printed.split("\n\n") if block.strip()]
-        return [Unit.read(dict(line.split("=", 1) for line in block.strip().splitlines())) for block in blocks]
+        return [Unit.read(found) for found in self._shown(PROPERTIES, *names)]
 
     def up(self, *patterns: str) -> list[str]:
         """The units of such names that run, start or stop now."""
@@ -111,14 +114,10 @@ class Systemctl:
         """The units that a target starts with itself."""
         return set(self._call("show", "--property=Wants", "--value", "--", name).split())
 
-    def started(self, name: str) -> Started | None:
-        """Its main process; None where none runs."""
-        asked = ("--timestamp=us+utc", "--property=MainPID,ExecMainStartTimestamp")
-        found = dict(line.split("=", 1) for line in self._call("show", *asked, "--", name).split("\n") if line)
-        if found["MainPID"] == "0":
-            return None
-        at = datetime.strptime(found["ExecMainStartTimestamp"], STAMP).replace(tzinfo=UTC)
-        return Started(int(found["MainPID"]), at)
+    def started(self, *names: str) -> dict[str, Started]:
+        """The main process of each of the services that has one."""
+        found = self._shown(("Id", "MainPID", "ExecMainStartTimestamp"), *names)
+        return {each["Id"]: Started.read(each) for each in found if each["MainPID"] != "0"}
 
     def start(self, *names: str, wait: bool = False) -> None:
         """Start them; with `wait`, returns when they are started, or raises."""
@@ -165,6 +164,12 @@ class Systemctl:
         except SystemctlError:
             return []
         return found.stdout.splitlines()
+
+    def _shown(self, properties: Sequence[str], *names: str) -> list[dict[str, str]]:
+        """Those properties of each of the units."""
+        asked = ("--timestamp=us+utc", f"--property={','.join(properties)}")
+        blocks = self._call("show", *asked, "--", *names).split("\n\n")
+        return [dict(line.split("=", 1) for line in block.strip().splitlines()) for block in blocks if block.strip()]
 
     def _call(self, *arguments: str, patience: float | None = PATIENCE) -> str:
         done = _run(["systemctl", "--no-ask-password", "--no-pager", *arguments], patience)
