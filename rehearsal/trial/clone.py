@@ -74,9 +74,13 @@ class Clone:
         found: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
         return found
 
-    def make_secrets(self) -> dict[str, Any]:
+    def make_secrets(self, *options: str) -> dict[str, Any]:
         """Secrets of this rehearsal's own, as `make secrets` makes them."""
-        call(self.ansible / "python", self.root / "ansible/vault.py", self.folder, timeout=120)
+        call(self.ansible / "python", self.root / "ansible/vault.py", self.folder, *options, timeout=120)
+        return self.secrets()
+
+    def secrets(self) -> dict[str, Any]:
+        """What the environment's vault holds now."""
         password, file = self.folder / ".vault-password", self.folder / "group_vars/all/vault.yml"
         text = call(self.ansible / "ansible-vault", "view", f"--vault-password-file={password}", file, timeout=60)
         secrets: dict[str, Any] = yaml.safe_load(text)["vault"]

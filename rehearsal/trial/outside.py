@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from rehearsal.fleet import Fleet
 from rehearsal.shell import call
-from rehearsal.trial.clone import Clone
 
 #: Of the mail server, and of the shop's payment provider, which is there for as long as the shop is.
 MAIL: Final = 8587
@@ -19,16 +18,23 @@ PROVIDER: Final = "shop/demo/provider.py"
 
 
 @contextmanager
-def standing_in(fleet: Fleet, clone: Clone, authority: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Mail server and payment provider run until the end of the block; the variables that lead the project there."""
+def standing_in(
+    fleet: Fleet, root: Path, authority: Mapping[str, str], ledger: Path | None = None
+) -> Iterator[dict[str, str]]:
+    """Mail server and payment provider run until the end of the block; the variables that lead the project there.
+
+    `root` is the project's folder, `authority` the certificate and the key (PEM) that the hosts believe; `ledger` gets
+    a line of JSON for each charge.
+    """
     address = fleet.network.controller
     with TemporaryDirectory() as folder, ExitStack() as stack:
         certificate = _issue(Path(folder), authority, address)
         found = {"EMAIL_HOST": address, "EMAIL_PORT": str(MAIL)}
-        _start(stack, fleet, clone, "rehearsal.mail", str(MAIL), *certificate)
-        if (clone.root / PROVIDER).exists():
+        _start(stack, fleet, root, "rehearsal.mail", str(MAIL), *certificate)
+        if (root / PROVIDER).exists():
             found["SHOP_PAYMENT_URL"] = f"https://{address}:{PAYMENTS}"
-            _start(stack, fleet, clone, "shop.demo.provider", str(PAYMENTS), *certificate)
+            kept = [str(ledger)] if ledger else []
+            _start(stack, fleet, root, "shop.demo.provider", str(PAYMENTS), *certificate, *kept)
         yield found
 
 
@@ -38,9 +44,9 @@ def trusting(project: str) -> dict[str, str]:
     return {"REQUESTS_CA_BUNDLE": file, "SSL_CERT_FILE": file}
 
 
-def _start(stack: ExitStack, fleet: Fleet, clone: Clone, module: str, *arguments: str) -> None:
+def _start(stack: ExitStack, fleet: Fleet, root: Path, module: str, *arguments: str) -> None:
     command: list[Any] = fleet.command(sys.executable, "-m", module, *arguments)
-    process = subprocess.Popen(command, cwd=clone.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     stack.callback(process.wait)
     stack.callback(process.kill)
 

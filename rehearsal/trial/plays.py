@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -14,6 +13,7 @@ from rehearsal.errors import RehearsalError
 from rehearsal.fleet import Fleet
 from rehearsal.shell import tail
 from rehearsal.trial.clone import Clone
+from rehearsal.trial.outside import trusting
 
 
 class PlayError(RehearsalError):
@@ -28,16 +28,19 @@ class Plays:
     clone: Clone
     tell: Callable[[str], None]
 
-    def prepare(self, more: Mapping[str, Any]) -> None:
-        """Write what differs from the real hosts: how they are reached, and `more`."""
+    def prepare(self, outside: Mapping[str, str]) -> None:
+        """Write what differs from the real hosts: how they are reached, and what stands for the world around them."""
+        own = self.clone.variables()
+        more = {**own.get("project_environment_more", {}), **outside, **trusting(str(own["project"]))}
         reached = {"ansible_user": "root", "ansible_ssh_common_args": f"-F {self.fleet.ssh_config}"}
-        self._variables.write_text(yaml.safe_dump({**reached, **more}), encoding="utf-8")
+        self.clone.logs.mkdir(parents=True, exist_ok=True)
+        self._variables.write_text(yaml.safe_dump({**reached, "project_environment_more": more}), encoding="utf-8")
 
     def run(self, playbook: str, *options: str) -> float:
         """Run one to its end; the seconds it took. Raises PlayError where it fails."""
         began = time.monotonic()
         log = self.clone.logs / f"{playbook}.log"
-        with log.open("w", encoding="utf-8", buffering=1) as kept, self._begun(playbook, *options) as process:
+        with log.open("w", encoding="utf-8", buffering=1) as kept, self.begin(playbook, *options) as process:
             try:
                 for line in process.stdout or ():
                     kept.write(line)
@@ -50,11 +53,8 @@ class Plays:
             raise PlayError(f"{playbook}.yml failed; all of it: {_near(log)}\n{said}")
         return time.monotonic() - began
 
-    @property
-    def _variables(self) -> Path:
-        return self.clone.logs / "variables.yml"
-
-    def _begun(self, playbook: str, *options: str) -> subprocess.Popen[str]:
+    def begin(self, playbook: str, *options: str) -> subprocess.Popen[str]:
+        """Start one, in a session of its own: Ctrl-C is for its caller, who ends it. Its output is one text."""
         folder = f"environments/{self.clone.environment}"
         own = self.clone.folder / "rehearsal.yml"  # the owner's: what else must be different here
         given = [f"@{self._variables}", *([f"@{own}"] if own.exists() else [])]
@@ -74,7 +74,12 @@ class Plays:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            start_new_session=True,
         )
+
+    @property
+    def _variables(self) -> Path:
+        return self.clone.logs / "variables.yml"
 
 
 def _without_recap(text: str) -> str:

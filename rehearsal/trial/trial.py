@@ -23,7 +23,7 @@ from rehearsal.requirements import require
 from rehearsal.steps import Steps
 from rehearsal.trial import visitors
 from rehearsal.trial.clone import Clone
-from rehearsal.trial.outside import standing_in, trusting
+from rehearsal.trial.outside import standing_in
 from rehearsal.trial.plays import Plays
 
 #: What hosts are made of: Debian's packages lie there, and are not installed.
@@ -137,6 +137,11 @@ class Trial:
             row.good, row.found, row.details = False, "requests failed", "\n".join(seen["words"])
 
 
+def bare(inventory: Path) -> Inventory:
+    """Its hosts, with nothing on them but what a fresh machine has."""
+    return Inventory(tuple(replace(host, layers=LAYERS) for host in Inventory.read(inventory).hosts))
+
+
 def spare(hosts: Iterable[Host]) -> Host | None:
     """The last host that may be lost: each of its groups has another one, and it is no database's."""
     for first in LOST_FIRST:
@@ -156,8 +161,7 @@ def rehearse(root: Path, environment: str, lost: str | None, console: Console, *
     """Rehearse an environment of the project at `root`, print the report; whether everything was as it should be."""
     require()
     clone = Clone.make(root, environment)
-    found = Inventory.read(clone.folder / "inventory.yml")
-    fleet = Fleet(FLEET, Inventory(tuple(replace(host, layers=LAYERS) for host in found.hosts)))
+    fleet = Fleet(FLEET, bare(clone.folder / "inventory.yml"))
     with Steps(console) as steps:
         trial = Trial(clone, fleet, Plays(fleet, clone, steps.tell), steps)
         try:
@@ -185,10 +189,8 @@ def _run(trial: Trial, lost: str | None) -> None:
         secrets = trial.clone.make_secrets()
     authority: Mapping[str, str] = secrets["authority"]
     (trial.clone.logs / "authority.pem").write_text(authority["certificate"], encoding="ascii")
-    with standing_in(trial.fleet, trial.clone, authority) as outside:
-        own = trial.clone.variables()
-        more = own.get("project_environment_more", {})
-        trial.plays.prepare({"project_environment_more": {**more, **outside, **trusting(str(own["project"]))}})
+    with standing_in(trial.fleet, trial.clone.root, authority) as outside:
+        trial.plays.prepare(outside)
         trial.run(lost)
 
 

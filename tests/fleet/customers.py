@@ -111,7 +111,7 @@ class Customers:
             number = next(self._numbers)
             body = {
                 "email": f"customer-{number}@example.org",
-                "card_token": "tok_4242",
+                "card_token": f"tok_{self.token}{number:05}1",  # its own; one that ends in 0 is declined
                 "lines": [{"sku": skus[number % len(skus)], "quantity": 1}],
             }
             self._follow("orders", self.shop.post("orders", body, **{"Idempotency-Key": f"{self.token}-{number}"}))

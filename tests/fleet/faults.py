@@ -2,12 +2,13 @@
 
 import os
 import signal
+import subprocess
 from collections.abc import Callable
 from itertools import count
 from typing import Final
 
 from tests.fleet import project
-from tests.fleet.ground import PATIENCE, Ground, Playing
+from tests.fleet.ground import PATIENCE, Ground
 from tests.fleet.rollout import current
 from tests.fleet.row import Seen
 from tests.fleet.shopping import shopping
@@ -36,7 +37,7 @@ def power_lost(ground: Ground) -> Seen:
         _, code = process.communicate(timeout=PATIENCE), process.returncode
         lost.boot()
         lost.wait()
-        again = ground.must("deploy.yml")
+        again = ground.must("deploy")
     misses = [*told.misses(), *_not_the_same(ground)]
     return Seen(f"the first deploy ended with {code}, the second in {again.seconds:.0f} s; {told.summary}", misses)
 
@@ -48,7 +49,7 @@ def killed(ground: Ground) -> Seen:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate(timeout=PATIENCE)
         between = len(set(current(ground).values()))
-        again = ground.must("deploy.yml")
+        again = ground.must("deploy")
     misses = [*told.misses(), *_not_the_same(ground)]
     return Seen(f"{between} releases between, one after {again.seconds:.0f} s; {told.summary}", misses)
 
@@ -60,11 +61,11 @@ def release(ground: Ground) -> None:
     project.commit(ground.project.root, "A mark")
 
 
-def _half_way(ground: Ground) -> Playing:
+def _half_way(ground: Ground) -> subprocess.Popen[str]:
     """A deploy of a new release that has come to one host and not to all."""
     before = set(current(ground).values())
     release(ground)
-    process = ground.playing("deploy.yml")
+    process = ground.playing("deploy")
 
     def begun() -> bool:
         assert process.poll() is None, "the deploy has ended before it was half way"

@@ -55,13 +55,13 @@ def restored(ground: Ground) -> Seen:
     with shopping(ground) as told:
         pass
     before = _orders(database)
-    ground.must("backup.yml")
+    ground.must("backup")
     dumps = sorted((ground.project.root / f"backups/{ground.environment.name}").glob("*.dump"))
     replace_disk(ground, database)
-    site = ground.must("site.yml", "--limit", database.name)
-    restore = ground.must("restore.yml", "-e", f"restore_file={dumps[-1]}")
+    site = ground.must("site", "--limit", database.name)
+    restore = ground.must("restore", "-e", f"restore_file={dumps[-1]}")
     after = _orders(database)
-    ground.must("smoke.yml")
+    ground.must("smoke")
     misses = [*told.misses(), *([] if after == before else [f"before: {before}; after: {after}"])]
     return Seen(
         f"{before.partition(',')[0]}; a bare host in {site.seconds:.0f} s, restored in {restore.seconds:.0f} s", misses
@@ -73,14 +73,14 @@ def wrong(ground: Ground) -> Seen:
     lost = ground.hosts("redis")[1]
     with _spoilt(ground):
         lost.power_off()
-        played = ground.play("site.yml", *_OPTIONS)
+        played = ground.play("site", *_OPTIONS)
         lost.boot()
     missing = [code for code in _EXPECTED if f"({code})" not in played.text]
     misses = [f"not said: {', '.join(missing)}"] if missing else []
     if played.code == 0:
         misses.append("the playbook went on")
     misses += [f"{host}: {count} changed" for host, count in played.changed.items() if count]
-    ground.must("preflight.yml")
+    ground.must("preflight")
     found = len(re.findall(r"\(I\d\d\)", played.text))
     return Seen(f"{found} reasons of {len(_EXPECTED)} kinds, 0 changed, {played.seconds:.0f} s", misses)
 

@@ -1,5 +1,6 @@
 """Rows: from bare hosts to a fleet that serves, releases that come to it, and the way back."""
 
+import re
 from typing import Final
 
 from tests.fleet import project
@@ -10,11 +11,13 @@ from tests.fleet.shopping import Shopping, shopping
 #: Seconds from bare hosts to a passed smoke test, and of a rollback.
 BARE: Final = 300
 BACK: Final = 60
+#: What is said of a host on which a release did not come up.
+_PUT_BACK: Final = r"work1: \S+ was not brought into service"
 
 
 def bare(ground: Ground) -> Seen:
     """From hosts with nothing on them to an order through every group."""
-    site, smoke = ground.must("site.yml"), ground.must("smoke.yml")
+    site, smoke = ground.must("site"), ground.must("smoke")
     took = site.seconds + smoke.seconds
     misses = [f"it took {took:.0f} s, at most {BARE} were promised"] if took > BARE else []
     return Seen(f"{site.seconds:.0f} s and {smoke.seconds:.0f} s for the smoke test", misses)
@@ -22,7 +25,7 @@ def bare(ground: Ground) -> Seen:
 
 def again(ground: Ground) -> Seen:
     """The same playbook once more."""
-    played = ground.must("site.yml")
+    played = ground.must("site")
     return Seen(f"{sum(played.changed.values())} changed, {played.seconds:.0f} s", _changed(played))
 
 
@@ -30,33 +33,41 @@ def rolling(ground: Ground) -> Seen:
     """A second release comes to hosts that work; it knows one argument and one column more."""
     _second_release(ground)
     with shopping(ground) as told:
-        played = ground.must("deploy.yml")
+        played = ground.must("deploy")
     return _seen(told, played.seconds)
 
 
 def broken(ground: Ground) -> Seen:
     """A release that cannot start."""
-    before = current(ground)
     project.change(ground.project.root, "config/wsgi.py", r"\A", "raise RuntimeError('it cannot start')\n")
-    project.commit(ground.project.root, "It cannot start")
-    with shopping(ground) as told:
-        played = ground.play("deploy.yml")
-    project.undo(ground.project.root)
-    seen = _seen(told, played.seconds)
-    if played.code == 0:
-        seen.misses.append("the deploy says that it succeeded")
-    if "it cannot start" not in played.text:
-        seen.misses.append("its message does not say why")
-    if (now := current(ground)) != before:
-        seen.misses.append(f"hosts do not have the old release: {now}, before {before}")
-    return seen
+    return _stopped(ground, "It cannot start", "it cannot start", _PUT_BACK)
+
+
+def unready(ground: Ground) -> Seen:
+    """A release that starts, answers, and says of itself that it is not ready."""
+    answer = "    return JsonResponse({'components': {'probe': {'status': 'failed'}}}, status=503)\n"
+    project.change(ground.project.root, "config/health.py", r"^(?=    components = readiness)", answer)
+    return _stopped(ground, "It is never ready", "/readyz: 503, probe: failed", _PUT_BACK)
+
+
+def failing_migration(ground: Ground) -> Seen:
+    """A migration that breaks off."""
+    raising = "    operations = [migrations.RunPython(lambda *_: exec(\"raise RuntimeError('no row')\"))]\n"
+    _migrate(ground, "breaks", raising)
+    return _stopped(ground, "A migration that breaks off", "no row", r"fatal|failed")
+
+
+def unfit_migration(ground: Ground) -> Seen:
+    """A migration that the release which runs could not live with."""
+    _migrate(ground, "takes", "    operations = [migrations.RemoveField('report', 'day')]\n")
+    return _stopped(ground, "A migration that takes a column", "Remove field day from report", r"fatal|failed")
 
 
 def back(ground: Ground) -> Seen:
     """To the release before."""
     before = current(ground)
     with shopping(ground) as told:
-        played = ground.must("rollback.yml")
+        played = ground.must("rollback")
     seen = _seen(told, played.seconds)
     if played.seconds > BACK:
         seen.misses.append(f"it took {played.seconds:.0f} s, at most {BACK} were promised")
@@ -85,6 +96,34 @@ def _second_release(ground: Ground) -> None:
     assert made.returncode == 0, made.stderr
     project.change(root, "shop/tasks/batch.py", r"^def report_part\((.*)\)", r"def report_part(\1, remark: str = '')")
     project.commit(root, "A remark in reports")
+
+
+def _migrate(ground: Ground, name: str, operations: str) -> None:
+    """An empty migration, with these operations."""
+    root = ground.project.root
+    made = ground.project.run("manage.py", "makemigrations", "shop", "--empty", "--name", name)
+    assert made.returncode == 0, made.stderr
+    [file] = (root / "shop/migrations").glob(f"*_{name}.py")
+    project.change(root, str(file.relative_to(root)), r"^    operations = \[\n    \]\n", operations)
+
+
+def _stopped(ground: Ground, message: str, reason: str, where: str) -> Seen:
+    """Deploy what was changed, under load: it stops, says `reason` and `where` (a pattern), and changes nothing."""
+    before = current(ground)
+    project.commit(ground.project.root, message)
+    with shopping(ground) as told:
+        played = ground.play("deploy")
+    project.undo(ground.project.root)
+    seen = _seen(told, played.seconds)
+    if played.code == 0:
+        seen.misses.append("the deploy says that it succeeded")
+    if reason not in played.text:
+        seen.misses.append(f"its message does not say: {reason}")
+    if not re.search(where, played.text):
+        seen.misses.append("its message does not say which host")
+    if (now := current(ground)) != before:
+        seen.misses.append(f"hosts do not have the old release: {now}, before {before}")
+    return seen
 
 
 def _changed(played: Played) -> list[str]:

@@ -5,7 +5,7 @@ Rows run in their order on one fleet: each finds what the one before it left, a 
 
 from typing import Final
 
-from tests.fleet import doors, faults, rollout
+from tests.fleet import doors, faults, losses, rollout, rotation, scaling
 from tests.fleet.row import Row
 
 ROWS: Final = {
@@ -15,14 +15,24 @@ ROWS: Final = {
         Row("again", "second run", rollout.again),
         Row("rolling", "rolling deploy under load", rollout.rolling),
         Row("broken", "a release that cannot start", rollout.broken),
+        Row("unready", "a release that starts and fails its readiness", rollout.unready),
+        Row("migration", "a migration that fails", rollout.failing_migration),
+        Row("unfit", "a migration that the old release cannot live with", rollout.unfit_migration),
         Row("back", "rollback under load", rollout.back),
-        Row("restart", "rolling restart of RabbitMQ and of Redis", faults.playbook("brokers-restart.yml")),
-        Row("upgrade", "rolling upgrade of RabbitMQ and of Redis", faults.playbook("brokers-upgrade.yml")),
+        Row("restart", "rolling restart of RabbitMQ and of Redis", faults.playbook("brokers-restart")),
+        Row("upgrade", "rolling upgrade of RabbitMQ and of Redis", faults.playbook("brokers-upgrade")),
         Row("power", "a broker's host loses its power during a deploy", faults.power_lost),
         Row("killed", "the controller is killed in the middle of a deploy", faults.killed),
         Row("ports", "ports from outside and from each kind of host", doors.ports),
         Row("encrypted", "TLS on every link", doors.encrypted),
+        Row("passwords", "passwords rotated under load", rotation.passwords),
+        Row("certificates", "certificates and their authority rotated under load", rotation.certificates),
+        Row("added", "a host added", scaling.added),
+        Row("drained", "a host drained away", scaling.drained),
+        Row("replaced", "hosts lost for good and replaced by bare ones", scaling.replaced),
         Row("leaks", "no secret in ps, journal, readable files, Ansible's output", doors.leaks),
+        Row("restored", "a dump restored onto a bare host", losses.restored),
+        Row("wrong", "an inventory that is wrong in every way", losses.wrong),
     )
 }
 #: What every merge has to pass, in this order; the rest: `make fleet`.

@@ -62,7 +62,7 @@ def shopping(ground: Ground) -> Iterator[Shopping]:
                 setattr(told, name, value)
         finally:
             process.kill()
-    told.charged_twice = [key for key, times in Counter(ground.standins.charges()).items() if times > 1]
+    told.charged_twice = [card for card, times in Counter(ground.charged()).items() if times > 1]
 
 
 def _configured(ground: Ground) -> Path:
@@ -79,7 +79,7 @@ def _configured(ground: Ground) -> Path:
         "token": ground.vault["shop"]["api_token"],
         "catalogue": str(catalogue),
         "slip": str(_slip(ground)),
-        "run": f"run{time.time_ns()}",
+        "run": f"{time.time_ns() // 10**6 % 10**10:010}",  # ten digits: part of each order's card
     }
     file.write_text(json.dumps(config), encoding="utf-8")
     return file

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.whole import write_whole
 
 DOCUMENTATION = """
 module: certificates
@@ -195,15 +196,9 @@ def install(place: Place, certificate: str) -> None:
 
 
 def write(path: Path, content: str, mode: int, owner: tuple[int, int]) -> None:
-    """Write it as a whole; nobody reads it before it is its owner's."""
+    """Write it as a whole, and its folder if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
-        stream.write(content)
-    os.chown(new, *owner)
-    os.chmod(new, mode)
-    os.rename(new, path)
+    write_whole(path, content.encode(), mode, owner)
 
 
 def openssl(*arguments: object, given: str = "", check: bool = False) -> subprocess.CompletedProcess[str]:

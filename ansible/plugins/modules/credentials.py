@@ -1,12 +1,11 @@
 """Writes a project's secrets into systemd's credential store, and removes those that it no longer has."""
 
-import os
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.whole import write_whole
 
 DOCUMENTATION = """
 module: credentials
@@ -97,11 +96,7 @@ def write(path: Path, value: bytes, *, encrypted: bool) -> None:
     if encrypted:
         command = ["systemd-creds", "encrypt", f"--name={path.name}", "-", "-"]
         value = subprocess.run(command, input=value, capture_output=True, check=True).stdout
-    # Not beginning with the project's name: a service that starts meanwhile imports by that.
-    handle, new = tempfile.mkstemp(prefix=".new.", dir=path.parent)
-    with os.fdopen(handle, "wb") as file:
-        file.write(value)
-    Path(new).replace(path)
+    write_whole(path, value)
 
 
 if __name__ == "__main__":

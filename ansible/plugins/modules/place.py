@@ -5,11 +5,12 @@ import json
 import os
 import pwd
 import subprocess
-import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.whole import write_whole
 
 DOCUMENTATION = """
 module: place
@@ -89,39 +90,23 @@ def put(module: AnsibleModule, file: dict[str, Any], content: str) -> None:
         owner = pwd.getpwnam(file["owner"]).pw_uid, grp.getgrnam(file["group"]).gr_gid
     except KeyError as error:
         module.fail_json(msg=f"{path}: {error}: no such account on this host")
+    mode = int(file["mode"], 8)
     if path.is_file() and path.read_bytes() == content.encode():
-        own(path, file, owner)
-    else:
-        write(module, file, content, owner)
-
-
-def write(module: AnsibleModule, file: dict[str, Any], content: str, owner: tuple[int, int]) -> None:
-    """Write it beside and rename it, once it is valid."""
-    path = Path(file["path"])
+        os.chown(path, *owner)
+        os.chmod(path, mode)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, new = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content.encode())
-        own(Path(new), file, owner)
-        if file["validate"]:
-            validate(module, path, file["validate"].replace("%s", new))
-        os.rename(new, path)
-    finally:
-        Path(new).unlink(missing_ok=True)
+    write_whole(path, content.encode(), mode, owner, partial(validate, module, file))
 
 
-def own(path: Path, file: dict[str, Any], owner: tuple[int, int]) -> None:
-    """Give it its owner and its mode."""
-    os.chown(path, *owner)
-    os.chmod(path, int(file["mode"], 8))
-
-
-def validate(module: AnsibleModule, path: Path, command: str) -> None:
+def validate(module: AnsibleModule, file: dict[str, Any], new: str) -> None:
     """Fail with the command's own words where it refuses the new file; the old one stays."""
+    if not file["validate"]:
+        return
+    command = file["validate"].replace("%s", new)
     asked = subprocess.run(command.split(), capture_output=True, text=True, check=False)
     if asked.returncode:
-        module.fail_json(msg=f"{path}: refused by `{command}`, left as it is\n{asked.stdout}{asked.stderr}")
+        module.fail_json(msg=f"{file['path']}: refused by `{command}`, left as it is\n{asked.stdout}{asked.stderr}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A payment provider for rehearsals: python -m shop.demo.provider PORT CERTIFICATE KEY [LEDGER].
 
-Anybody may "pay" there: it runs where nothing real is. LEDGER is a file that gets a line a charge: what was asked once
-too often would stand there twice.
+Anybody may "pay" there: it runs where nothing real is. LEDGER is a file that gets a line a charge, with its card: one
+that was charged under two keys stands there twice.
 """
 
 import json
@@ -21,8 +21,8 @@ class Provider(ThreadingHTTPServer):
 
     def __init__(self, port: int, ledger: Path | None) -> None:
         super().__init__(("", port), _Charge)
-        self._answers: dict[str, dict[str, str]] = {}
         self._ledger = ledger
+        self._answers = _read(ledger) if ledger and ledger.exists() else {}
         self._lock = Lock()
 
     def charge(self, key: str, wanted: dict[str, Any]) -> dict[str, str]:
@@ -34,8 +34,14 @@ class Provider(ThreadingHTTPServer):
                 self._answers[key] = answer
                 if self._ledger:
                     with self._ledger.open("a", encoding="utf-8") as lines:
-                        lines.write(json.dumps({"key": key, **answer}) + "\n")
+                        lines.write(json.dumps({"key": key, "card": wanted["card_token"], "answer": answer}) + "\n")
             return self._answers[key]
+
+
+def _read(ledger: Path) -> dict[str, dict[str, str]]:
+    """What was answered before a restart."""
+    charges = map(json.loads, ledger.read_text(encoding="utf-8").splitlines())
+    return {charge["key"]: charge["answer"] for charge in charges}
 
 
 class _Charge(BaseHTTPRequestHandler):

@@ -11,7 +11,7 @@ from typing import Final
 
 from workers.release.archive import pack
 from workers.release.commit import Commit
-from workers.release.packages import Packages
+from workers.release.packages import COMPILE, Packages
 
 LOCK: Final = "requirements/base.txt"
 #: Collects as production serves them: names with a hash, compressed. Its storage needs none of production's secrets.
@@ -46,8 +46,8 @@ class Built:
     new: bool
 
     def as_data(self) -> dict[str, str | bool]:
-        """For programs."""
-        return asdict(self)
+        """For programs; `compile` is what Python compiles with on hosts, for which nobody did it."""
+        return {**asdict(self), "compile": " ".join(COMPILE)}
 
 
 @dataclass(frozen=True)

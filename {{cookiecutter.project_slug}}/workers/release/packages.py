@@ -17,7 +17,7 @@ INTERPRETER: Final = "/usr/bin/python3"
 #: The oldest system libraries that Debian 13 has, by machine.
 PLATFORMS: Final = {"x86_64": "x86_64-manylinux_2_40", "aarch64": "aarch64-manylinux_2_40"}
 #: Compiles as Python itself would, but so that a file is not looked at again: nobody writes there. Tests of packages
-#: are imported by nobody, and some of them are no Python.
+#: are imported by nobody, and some of them are no Python. No word of it needs quotes in a shell that expands no names.
 COMPILE: Final = ("-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", "-x", "/tests?/")
 #: To be raised when what is made from the same lock becomes something else.
 FORM: Final = 1
@@ -28,7 +28,7 @@ CONFIGURATION: Final = f"home = /usr/bin\ninclude-system-site-packages = false\n
 
 
 class PackagesError(Exception):
-    """The packages could not be had; the message is uv's."""
+    """The packages could not be had, or not be compiled; the message is uv's or Python's."""
 
 
 @dataclass(frozen=True)
@@ -78,15 +78,22 @@ def _uv() -> str:
 def _compile(site: Path) -> None:
     """Where this machine has the Python that hosts have: it takes half a minute, once and not on each host."""
     if interpreter := _interpreter():
-        subprocess.run([interpreter, *COMPILE, "."], cwd=site, check=True)  # noqa: S603
+        done = _python(interpreter, *COMPILE, ".", folder=site)
+        if done.returncode:
+            raise PackagesError(f"{interpreter} {' '.join(COMPILE)}: {done.stdout}{done.stderr}")
 
 
 def _interpreter() -> str | None:
     """A Python of the hosts' version, if one is at hand."""
     found = shutil.which(f"python{PYTHON}")
-    # pyenv puts commands there for versions that are not chosen; they only say so.
-    works = found and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0  # noqa: S603
-    return found if works else None
+    return found if found and _python(found, "-c", "").returncode == 0 else None
+
+
+def _python(interpreter: str, *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    # pyenv has a command for each version it knows, and runs it where that version is chosen.
+    environment = {**os.environ, "PYENV_VERSION": PYTHON}
+    command = [interpreter, *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
 
 
 def _strip(site: Path) -> None:

@@ -1,14 +1,15 @@
 #!/bin/sh
-# unpack.sh RELEASES ID ENVIRONMENT: what is unpacked gets its name once it is whole, compiled and on the disk.
-set -eu
+# unpack.sh RELEASES ID ENVIRONMENT COMPILE: what is unpacked gets its name once it is whole, compiled and on the disk.
+set -euf
 cd "$1"
+compile=$4
 
 whole() { # whole ARCHIVE FOLDER
     rm -rf "$2.new"
     mkdir "$2.new"
     tar --extract --gzip --file="$1" --directory="$2.new"
-    # Services cannot write there. The controller has done it where it has the hosts' Python (workers/release/packages.py).
-    [ -n "$(find "$2.new" -name '*.pyc' -print -quit)" ] || python3 -m compileall -q -j 0 -x '/tests?/' "$2.new"
+    # Services cannot write there. The controller has done it where it has the hosts' Python.
+    [ -n "$(find "$2.new" -name '*.pyc' -print -quit)" ] || python3 $compile "$2.new"
 }
 
 if [ ! -d ".environments/$3" ]; then
