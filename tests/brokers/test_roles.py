@@ -1,16 +1,14 @@
-"""The roles' data is whole: each default is declared, each variable that must be given is named, all files render."""
+"""The roles' data is whole: each variable that must be given is named, all files render."""
 
-from pathlib import Path
 from typing import Any
 
 import jinja2
 import pytest
-import yaml
 
 from tests.brokers import certificates
 from tests.brokers.certificates import Authority
 from tests.brokers.redis import ADDRESSES, PASSWORDS
-from tests.brokers.roles import ROLES, Role
+from tests.brokers.roles import Role
 
 HOST: dict[str, Any] = {
     "project": "shop",
@@ -19,20 +17,6 @@ HOST: dict[str, Any] = {
     "groups": {"redis": list(ADDRESSES)},
     "hostvars": {name: {"ansible_host": address} for name, address in ADDRESSES.items()},
 }
-
-
-def read(role: Path, file: str) -> dict[str, Any]:
-    """One of the role's YAML files."""
-    content: dict[str, Any] = yaml.safe_load((role / file).read_text(encoding="utf-8"))
-    return content
-
-
-@pytest.mark.parametrize("name", ["certificates", "redis"])
-def test_what_has_a_default_is_declared(name: str) -> None:
-    """And what is declared has a default, unless it is required."""
-    options = read(ROLES / name, "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
-    optional = {option for option, said in options.items() if not said.get("required")}
-    assert optional == read(ROLES / name, "defaults/main.yml").keys()
 
 
 def test_each_use_has_its_own_file() -> None:

@@ -15,7 +15,7 @@ ENVIRONMENT: Final = "production"
 SITE: Final = "corner.example.com"
 #: Two cores carry eleven hosts: as few slots as show that there are several.
 SIZES: Final = """\
-host: {cpus: 2, memory: 8192}
+host: {cpus: 2, memory: 7900}
 web: {processes: 2, threads: 4}
 groups:
   default: {concurrency: 2}

@@ -15,6 +15,11 @@ from tests.fleet.project import ANSIBLE
 from tests.template.rendering import ROOT
 
 FOLDER: Final = ROOT / "ansible"
+#: There is no inventory here, which ansible.cfg takes for an error.
+NO_INVENTORY: Final = {
+    "ANSIBLE_INVENTORY_UNPARSED_FAILED": "false",
+    "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "false",
+}
 #: Whose a test's files are.
 ME: Final = {"owner": getpass.getuser(), "group": grp.getgrgid(os.getgid()).gr_name}
 
@@ -26,10 +31,9 @@ def told(folder: Path, action: str, arguments: Mapping[str, Any], *options: str)
     playbook.write_text(yaml.safe_dump([play]), encoding="utf-8")
     environment = {
         **os.environ,
+        **NO_INVENTORY,
         "ANSIBLE_CONFIG": str(FOLDER / "ansible.cfg"),
         "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-        "ANSIBLE_INVENTORY_UNPARSED_FAILED": "false",
-        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "false",
     }
     command = [str(ANSIBLE / "bin/ansible-playbook"), "--inventory", "localhost,", str(playbook), *options]
     done = subprocess.run(command, cwd=FOLDER, env=environment, capture_output=True, text=True, check=False)

@@ -8,16 +8,10 @@ import pytest
 import yaml
 
 from tests.fleet.project import ANSIBLE
-from tests.template.rendering import ROOT
+from tests.playbooks.local import FOLDER, NO_INVENTORY
 
-FOLDER: Final = ROOT / "ansible"
 PLAYBOOKS: Final = sorted(path.name for path in FOLDER.glob("*.yml"))
 ROLES: Final = sorted(path.name for path in (FOLDER / "roles").iterdir() if path.is_dir())
-#: There is no inventory here, which ansible.cfg takes for an error.
-NO_INVENTORY: Final = {
-    "ANSIBLE_INVENTORY_UNPARSED_FAILED": "false",
-    "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "false",
-}
 
 
 def ansible(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:

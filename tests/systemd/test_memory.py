@@ -44,5 +44,5 @@ def test_a_greedy_child_is_killed_alone(ground: Ground, tmp_path: Path) -> None:
 def test_the_limits_of_workers_yml_are_the_units(ground: Ground) -> None:
     """Hosts here have no memory controller: what systemd would set is compared with what was meant."""
     shown = [ground.app.show(worker("batch-1"), name) for name in ("MemoryHigh", "MemoryMax", "CPUWeight")]
-    assert shown[:2] == [str(2120 * 120 // 100 * 2**20), str(2120 * 125 // 100 * 2**20)]
+    assert shown[:2] == [str(1920 * 120 // 100 * 2**20), str(1920 * 125 // 100 * 2**20)]
     assert ground.app.show("celery-observed-batch.slice", "CPUWeight") == "40"

@@ -17,7 +17,7 @@ from workers.topology import Topology, load
 from workers.topology.load import ROOT
 from workers.topology.problems import Place
 
-SAID = "os=debian\r\nrelease=13\r\npython=3.13\r\nmemory=16000\r\ndisk=50000\r\nclock=1001\r\n"
+SAID = "os=debian\r\nrelease=13\r\npython=3.13\r\nmemory=7900\r\ndisk=50000\r\nclock=1001\r\n"
 WORKERS = [f"workers_{name}" for name in ("default", "priority", "batch", "ml")]
 GROUPS: dict[str, list[str]] = {
     **{f"rabbit{number}": ["rabbitmq"] for number in (1, 2, 3)},
@@ -97,7 +97,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         said("work1", memory="4000"),
-        "work1 (I05): system 300 + default 1320 + priority 1320 + batch 2120 + ml 3120 = 8180 MiB > 4000 MiB of memory; take a larger host, move a group to another one, or lower what sizes.yml or the group variables give it",
+        "work1 (I05): system 300 + default 1320 + priority 1320 + batch 1920 + ml 2920 = 7780 MiB > 4000 MiB of memory; take a larger host, move a group to another one, or lower what sizes.yml or the group variables give it",
     ),
     (
         said("rabbit1", memory="2000"),

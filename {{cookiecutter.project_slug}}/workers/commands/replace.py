@@ -7,11 +7,10 @@ from workers.commands.progress import progress
 from workers.commands.refusing import refusing
 from workers.derive.unit_names import service_unit, worker_unit
 from workers.systemd.draining import Watch
-from workers.systemd.installed import available_memory, loaded_here, only_replacement, running_units, workers_named
+from workers.systemd.installed import loaded_here, no_room, only_replacement, running_units, workers_named
 from workers.systemd.replacing import Replacement
 from workers.systemd.systemctl import Systemctl
 from workers.topology import Topology
-from workers.topology.budgets import memory
 from workers.topology.instances import group_of, spare
 
 
@@ -55,10 +54,8 @@ def _replacement(
 
 def _has_room(topology: Topology, group: str, *, keep_capacity: bool) -> bool:
     """Whether the host has memory for a spare."""
-    needed, free = memory(topology, topology.groups[group]), available_memory()
-    if needed <= free:
+    if not (lack := no_room(topology, group)):
         return True
-    lack = f"a spare of {group} may take {needed} MiB and {free} are available"
     if keep_capacity:
         refuse([f"{lack}; nothing was touched"])
     stdout.print(f"[yellow]{lack}[/]: each worker drains and starts again, and takes no task in between")

@@ -10,10 +10,9 @@ from workers.derive.unit_names import target_unit
 from workers.release.readiness import Web
 from workers.release.services import LASTING, Services
 from workers.systemd.draining import NotDoneError, Watch
-from workers.systemd.installed import available_memory, running_units
+from workers.systemd.installed import no_room, running_units
 from workers.systemd.replacing import Replacement
 from workers.systemd.systemctl import SystemctlError, Unit
-from workers.topology.budgets import memory
 
 #: Seconds that a worker may drain before a spare takes tasks in its place, where all are restarted at once.
 GRACE: Final = 4.0
@@ -120,11 +119,9 @@ class Activation:
 
     def _has_room(self, group: str) -> bool:
         """Whether the host has memory for a spare."""
-        needed = memory(self.services.topology, self.services.topology.groups[group])
-        if needed <= (free := available_memory()):
-            return True
-        self.watch.say(group, f"no room for a spare: {needed} MiB of {free}. Its tasks wait while it restarts")
-        return False
+        if lack := no_room(self.services.topology, group):
+            self.watch.say(group, f"{lack}: its tasks wait while it restarts")
+        return not lack
 
     def _restart(self, name: str) -> None:
         unit = self.services.unit(name)

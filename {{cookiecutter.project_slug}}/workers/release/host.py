@@ -3,7 +3,7 @@
 import fcntl
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,7 +16,7 @@ from workers.release.readiness import NotReadyError, Web
 from workers.release.services import Services
 from workers.systemd.draining import NotDoneError, Say, Watch
 from workers.systemd.files import Change, changes
-from workers.systemd.installed import loaded_here
+from workers.systemd.installed import loaded_here, only_replacement
 from workers.systemd.replacing import RefusedError
 from workers.systemd.systemctl import Systemctl, SystemctlError
 from workers.topology import Topology
@@ -48,7 +48,7 @@ class Host:
     def activate(self, wanted: Sequence[str] | None, *, together: bool, look: bool, check: bool) -> None:
         """Do it, for the services `wanted` or those that are enabled; `look`: only where the web is ready before.
 
-        Raises RefusedError before anything is touched, PutBackError after that.
+        Raises RefusedError or BusyError before anything is touched, PutBackError after that.
         """
         topology = loaded_here().topology
         with self._alone(topology.project):
@@ -87,9 +87,12 @@ class Host:
             return
         if look:
             self._look_before(activation, plan)
-        self.home.switch(self.release)
-        self._write(files, activation.watch.systemctl)
-        activation.carry_out(plan, together=together)
+        with ExitStack() as replacing:
+            for group in (name for name in plan.renew if name in topology.groups):
+                replacing.enter_context(only_replacement(topology.project, group))
+            self.home.switch(self.release)
+            self._write(files, activation.watch.systemctl)
+            activation.carry_out(plan, together=together)
         self.say(self.release, "is what this host runs")
 
     @staticmethod

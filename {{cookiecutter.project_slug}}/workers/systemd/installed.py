@@ -11,6 +11,7 @@ from typing import Final
 from workers.derive.unit_names import worker_unit
 from workers.systemd.systemctl import Systemctl
 from workers.topology import Loaded, Topology, load
+from workers.topology.budgets import memory
 from workers.topology.instances import group_of, instances, spare
 
 #: What the units read; an operator's shell on the host has none of it.
@@ -68,6 +69,12 @@ def only_replacement(project: str, group: str) -> Iterator[None]:
         except BlockingIOError:
             raise BusyError(f"workers of {group} are being replaced already; nothing was touched") from None
         yield
+
+
+def no_room(topology: Topology, group: str) -> str:
+    """Why this host's memory holds no spare of the group beside what runs; empty where it does."""
+    needed, free = memory(topology, topology.groups[group]), available_memory()
+    return "" if needed <= free else f"a spare of {group} may take {needed} MiB and {free} are available"
 
 
 def available_memory(file: Path = Path("/proc/meminfo")) -> int:
