@@ -15,6 +15,21 @@ from tests.fleet.shopping import shopping
 from tests.waiting import until
 
 _NUMBERS: Final = count(1)
+#: What is upgraded on the hosts of a group.
+_SERVERS: Final = {"rabbitmq": "rabbitmq-server", "redis": "redis-server"}
+_MARK: Final = "+newer"
+#: On a host: the same package under a higher version, in a repository of its own.
+_NEWER: Final = f"""\
+set -eu
+mkdir /srv/newer && cd /srv/newer
+apt-get download -q "$1" 2>&1
+dpkg-deb -R ./*.deb tree && rm ./*.deb
+sed -i 's/^Version: .*/&{_MARK}/' tree/DEBIAN/control
+dpkg-deb -Zgzip -z1 -b tree newer.deb && rm -r tree
+{{ dpkg-deb -f newer.deb; echo Filename: ./newer.deb; echo "Size: $(stat -c %s newer.deb)"
+  echo "SHA256: $(sha256sum newer.deb | cut -d ' ' -f 1)"; }} >Packages
+echo 'deb [trusted=yes] file:/srv/newer ./' >/etc/apt/sources.list.d/newer.list
+"""
 
 
 def playbook(name: str) -> Callable[[Ground], Seen]:
@@ -26,6 +41,17 @@ def playbook(name: str) -> Callable[[Ground], Seen]:
         return Seen(f"{played.seconds:.0f} s; {told.summary}", told.misses())
 
     return do
+
+
+def upgraded(ground: Ground) -> Seen:
+    """Newer packages of the brokers' servers come to their repository; every node has them afterwards."""
+    nodes = [(host, package) for group, package in _SERVERS.items() for host in ground.hosts(group)]
+    for host, package in nodes:
+        host.run("sh", "-c", _NEWER, "sh", package, timeout=120)
+    seen = playbook("brokers-upgrade")(ground)
+    versions = {host.name: host.run("dpkg-query", "-W", "-f${Version}", package).stdout for host, package in nodes}
+    seen.misses.extend(f"{host} has {found}" for host, found in versions.items() if not found.endswith(_MARK))
+    return seen
 
 
 def power_lost(ground: Ground) -> Seen:

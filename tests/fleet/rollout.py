@@ -12,7 +12,7 @@ from tests.fleet.shopping import Shopping, shopping
 BARE: Final = 300
 BACK: Final = 60
 #: What is said of a host on which a release did not come up.
-_PUT_BACK: Final = r"work1: \S+ was not brought into service"
+_PUT_BACK: Final = r"web1: \S+ was not brought into service"
 
 
 def bare(ground: Ground) -> Seen:

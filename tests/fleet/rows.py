@@ -20,7 +20,7 @@ ROWS: Final = {
         Row("unfit", "a migration that the old release cannot live with", rollout.unfit_migration),
         Row("back", "rollback under load", rollout.back),
         Row("restart", "rolling restart of RabbitMQ and of Redis", faults.playbook("brokers-restart")),
-        Row("upgrade", "rolling upgrade of RabbitMQ and of Redis", faults.playbook("brokers-upgrade")),
+        Row("upgrade", "rolling upgrade of RabbitMQ and of Redis", faults.upgraded),
         Row("power", "a broker's host loses its power during a deploy", faults.power_lost),
         Row("killed", "the controller is killed in the middle of a deploy", faults.killed),
         Row("ports", "ports from outside and from each kind of host", doors.ports),
