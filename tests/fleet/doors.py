@@ -34,6 +34,8 @@ OPEN: Final[dict[str, dict[int, frozenset[str]]]] = {
 FROM: Final = ("rabbit1", "redis1", "web1", "work1", "db1")
 #: Ports that speak TLS from the first byte.
 TLS: Final = frozenset({443, 8443, 5671, 15671, 15691, 25672, 6379, 6380, 6381, 26379})
+#: Those of them that want to see a certificate as well: the nodes' own.
+_OWN: Final = {25672: ("/etc/rabbitmq/tls/certificate.pem", "/etc/rabbitmq/tls/key.pem")}
 #: Shorter ones would be found by accident.
 LEAST: Final = 8
 
@@ -127,6 +129,7 @@ def _handshakes(ground: Ground, host: Host, port: int) -> Iterator[str]:
     script = (
         "import socket, ssl, sys; "
         "c = ssl.create_default_context(cafile=sys.argv[1]); "
+        "sys.argv[5:] and c.load_cert_chain(*sys.argv[5:]); "
         "s = c.wrap_socket(socket.create_connection((sys.argv[2], int(sys.argv[3])), 5), server_hostname=sys.argv[4]); "
         "print(s.version())"
     )
@@ -134,7 +137,10 @@ def _handshakes(ground: Ground, host: Host, port: int) -> Iterator[str]:
     host.write("/root/ca.pem", ground.vault["authority"]["certificate"])
     asked = ("python3", "-c", script)
     way = (host.address, str(port), name)
-    good = host.run(*asked, "/root/ca.pem", *way, check=False)
+    own = _OWN.get(port, ())
+    good = host.run(*asked, "/root/ca.pem", *way, *own, check=False)
+    if own and not host.run(*asked, "/root/ca.pem", *way, check=False).returncode:
+        yield "it takes somebody without a certificate"
     if good.returncode:
         yield f"no verified handshake: {good.stderr.strip().rpartition(chr(10))[2]}"
     strange = host.run(*asked, "/etc/ssl/certs/ca-certificates.crt", *way, check=False)

@@ -3,8 +3,8 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
-from itertools import count
 from typing import Final
 
 from tests.fleet import project
@@ -14,7 +14,6 @@ from tests.fleet.row import Seen
 from tests.fleet.shopping import shopping
 from tests.waiting import until
 
-_NUMBERS: Final = count(1)
 #: What is upgraded on the hosts of a group.
 _SERVERS: Final = {"rabbitmq": "rabbitmq-server", "redis": "redis-server"}
 _MARK: Final = "+newer"
@@ -83,7 +82,7 @@ def killed(ground: Ground) -> Seen:
 def release(ground: Ground) -> None:
     """Commit something that nobody notices."""
     mark = ground.project.root / "templates/mark.html"
-    mark.write_text(f"<!-- {next(_NUMBERS)} -->\n", encoding="utf-8")
+    mark.write_text(f"<!-- {time.time_ns()} -->\n", encoding="utf-8")
     project.commit(ground.project.root, "A mark")
 
 
