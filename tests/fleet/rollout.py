@@ -19,8 +19,7 @@ def bare(ground: Ground) -> Seen:
     """From hosts with nothing on them to an order through every group."""
     site, smoke = ground.must("site"), ground.must("smoke")
     took = site.seconds + smoke.seconds
-    misses = [f"it took {took:.0f} s, at most {BARE} were promised"] if took > BARE else []
-    return Seen(f"{site.seconds:.0f} s and {smoke.seconds:.0f} s for the smoke test", misses)
+    return Seen(f"{site.seconds:.0f} s and {smoke.seconds:.0f} s for the smoke test", late=_late(took, BARE))
 
 
 def again(ground: Ground) -> Seen:
@@ -69,8 +68,7 @@ def back(ground: Ground) -> Seen:
     with shopping(ground) as told:
         played = ground.must("rollback")
     seen = _seen(told, played.seconds)
-    if played.seconds > BACK:
-        seen.misses.append(f"it took {played.seconds:.0f} s, at most {BACK} were promised")
+    seen.late += _late(played.seconds, BACK)
     if current(ground) == before:
         seen.misses.append("the hosts have the same release as before")
     return seen
@@ -124,6 +122,10 @@ def _stopped(ground: Ground, message: str, reason: str, where: str) -> Seen:
     if (now := current(ground)) != before:
         seen.misses.append(f"hosts do not have the old release: {now}, before {before}")
     return seen
+
+
+def _late(seconds: float, promised: float) -> list[str]:
+    return [f"it took {seconds:.0f} s, at most {promised} were promised"] if seconds > promised else []
 
 
 def _changed(played: Played) -> list[str]:

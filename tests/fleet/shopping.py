@@ -68,7 +68,9 @@ def shopping(ground: Ground) -> Iterator[Shopping]:
 def _configured(ground: Ground) -> Path:
     file = ground.folder / "customers.json"
     authority = ground.folder / "authority.pem"
-    authority.write_text(ground.vault["authority"]["certificate"], encoding="utf-8")
+    vault = ground.vault
+    trusted = [vault[name]["certificate"] for name in ("authority", "authority_before") if name in vault]
+    authority.write_text("".join(trusted), encoding="utf-8")
     rows = (ground.project.root / "shop/data/catalogue.csv").read_text(encoding="utf-8").splitlines()
     catalogue = ground.folder / "catalogue.csv"
     catalogue.write_text("\n".join(rows[: PRODUCTS + 1]) + "\n", encoding="utf-8")
@@ -76,7 +78,7 @@ def _configured(ground: Ground) -> Path:
         "site": SITE,
         "addresses": [host.address for host in ground.hosts("web")],
         "authority": str(authority),
-        "token": ground.vault["shop"]["api_token"],
+        "token": vault["shop"]["api_token"],
         "catalogue": str(catalogue),
         "slip": str(_slip(ground)),
         "run": f"{time.time_ns() // 10**6 % 10**10:010}",  # ten digits: part of each order's card

@@ -52,9 +52,9 @@ def run(row: Row, ground: Ground) -> Seen:
             seen = row.do(ground)
     except (AssertionError, OSError, RuntimeError) as error:
         seen = Seen("broken off", [f"{type(error).__name__}: {error}"])
-    verdict = "[green]met[/]" if not seen.misses else "[bold red]missed[/]"
+    verdict = "[green]met[/]" if not seen.odd else "[bold red]missed[/]"
     console.print(f"{time.monotonic() - began:5.0f} s  {verdict}  {row.title}: {seen.shown}")
-    for miss in seen.misses:
+    for miss in seen.odd:
         console.print(f"          {miss}", style="red", markup=False)
     return seen
 
@@ -64,7 +64,7 @@ def markdown(found: dict[str, Seen]) -> str:
     head = f"Measured {datetime.now(UTC):%Y-%m-%d}, eleven hosts of Debian 13 on two cores, by `make fleet`."
     lines = ["| what happens | what was seen | |", "|---|---|---|"]
     for name, seen in found.items():
-        missed = "; ".join(miss.partition("\n")[0] for miss in seen.misses)
+        missed = "; ".join(miss.partition("\n")[0] for miss in seen.odd)
         verdict = f"**missed**: {missed}" if missed else "met"
         lines.append(f"| {ROWS[name].title} | {seen.shown} | {verdict} |")
     missing = [row.title for name, row in ROWS.items() if name not in found]
@@ -76,7 +76,7 @@ def terminal(found: dict[str, Seen]) -> Table:
     """The same for 120 columns."""
     table = Table("what happens", "what was seen", "", box=box.SIMPLE_HEAD)
     for name, seen in found.items():
-        table.add_row(ROWS[name].title, seen.shown, "[bold red]missed[/]" if seen.misses else "[green]met[/]")
+        table.add_row(ROWS[name].title, seen.shown, "[bold red]missed[/]" if seen.odd else "[green]met[/]")
     return table
 
 
@@ -94,7 +94,7 @@ def main(given: Sequence[str]) -> int:
     console.print(terminal(found))
     if options.document:
         document.replace(BEGIN, END, markdown(found))
-    return int(any(seen.misses for seen in found.values()))
+    return int(any(seen.odd for seen in found.values()))
 
 
 def _emptied(folder: Path) -> Path:
