@@ -1,6 +1,7 @@
 """Rows: the database's host is lost for good, and a dump brings back every order; inventories that are wrong."""
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -19,6 +20,8 @@ SELECT count(*) || ' orders, ' || coalesce(md5(string_agg(t, ',' ORDER BY t)), '
   UNION ALL SELECT p::text FROM shop_payment p) AS all_of_them
 """
 
+#: Seconds in which customers order everything there is.
+_A_WHILE: Final = 10
 _DATE: Final = "/usr/local/bin/date"
 _PYTHON: Final = "/usr/bin/python3"
 _RELEASE: Final = "/etc/os-release"
@@ -53,7 +56,7 @@ def restored(ground: Ground) -> Seen:
     """A dump is brought to the controller, the database's host is replaced by a bare one, and has it restored."""
     [database] = ground.hosts("postgresql")
     with shopping(ground) as told:
-        pass
+        time.sleep(_A_WHILE)
     before = _orders(database)
     ground.must("backup")
     dumps = sorted((ground.project.root / f"backups/{ground.environment.name}").glob("*.dump"))

@@ -1,5 +1,6 @@
 """Rows: a host comes, a host is emptied and goes, hosts are lost for good and replaced by bare ones."""
 
+import json
 import re
 from typing import Final
 
@@ -55,6 +56,7 @@ def replaced(ground: Ground) -> Seen:
         played = ground.must("site")
     misses = told.misses()
     misses += [f"RabbitMQ runs on {nodes}" for nodes in [_nodes(ground)] if len(nodes) != len(ground.hosts("rabbitmq"))]
+    misses += [f"{queue} is not on all nodes" for queue in _thin(ground)]
     if not _workers(ground.fleet["work2"]):
         misses.append("work2 has no workers")
     return Seen(f"{', '.join(_LOST)} in {played.seconds:.0f} s; {told.summary}", misses)
@@ -94,3 +96,11 @@ def _knows(host: Host, address: str) -> bool:
 def _nodes(ground: Ground) -> list[str]:
     asked = ("rabbitmqctl", "--quiet", "eval", "rabbit_nodes:list_running().")
     return re.findall(r"rabbit@\w+", ground.hosts("rabbitmq")[0].run(*asked).stdout)
+
+
+def _thin(ground: Ground) -> list[str]:
+    """Quorum queues that have not a member on each node."""
+    nodes = ground.hosts("rabbitmq")
+    asked = ("rabbitmqctl", "--quiet", "list_queues", "-p", project.NAME, "name", "type", "members")
+    found = json.loads(nodes[0].run(*asked, "--formatter", "json").stdout)
+    return [queue["name"] for queue in found if queue["type"] == "quorum" and len(queue["members"]) < len(nodes)]
