@@ -96,7 +96,7 @@ class Ground:
         self.fleet = Fleet(self.fleet.name, bare(self.environment / "inventory.yml"))
 
     def charged(self) -> list[str]:
-        """The card of every charge; customers use one once."""
+        """The card of every charge."""
         lines = self.ledger.read_text(encoding="utf-8").splitlines() if self.ledger.exists() else []
         return [json.loads(line)["card"] for line in lines]
 

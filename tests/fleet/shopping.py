@@ -50,7 +50,8 @@ class Shopping:
 def shopping(ground: Ground) -> Iterator[Shopping]:
     """Customers order from here to the end of the block; then all that was accepted is waited for."""
     told = Shopping()
-    command = ground.fleet.command("python3", str(CLIENT), str(_configured(ground)))
+    run = f"{time.time_ns() // 10**6 % 10**10:010}"  # ten digits: part of each order's card
+    command = ground.fleet.command("python3", str(CLIENT), str(_configured(ground, run)))
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
         assert process.stdout
@@ -62,10 +63,11 @@ def shopping(ground: Ground) -> Iterator[Shopping]:
                 setattr(told, name, value)
         finally:
             process.kill()
-    told.charged_twice = [card for card, times in Counter(ground.charged()).items() if times > 1]
+    cards = Counter(card for card in ground.charged() if run in card)
+    told.charged_twice = [card for card, times in cards.items() if times > 1]
 
 
-def _configured(ground: Ground) -> Path:
+def _configured(ground: Ground, run: str) -> Path:
     file = ground.folder / "customers.json"
     authority = ground.folder / "authority.pem"
     vault = ground.vault
@@ -81,7 +83,7 @@ def _configured(ground: Ground) -> Path:
         "token": vault["shop"]["api_token"],
         "catalogue": str(catalogue),
         "slip": str(_slip(ground)),
-        "run": f"{time.time_ns() // 10**6 % 10**10:010}",  # ten digits: part of each order's card
+        "run": run,
     }
     file.write_text(json.dumps(config), encoding="utf-8")
     return file
