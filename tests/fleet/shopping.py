@@ -14,6 +14,8 @@ from tests.fleet.ground import Ground
 from tests.fleet.project import SITE
 
 CLIENT: Final = Path(__file__).parent / "customers.py"
+#: What they order, over and over: each goes through worker groups of its own.
+KINDS: Final = ("orders", "reports", "slips")
 #: Rows of the catalogue that they choose from; its first line names the columns.
 PRODUCTS: Final = 30
 
@@ -33,13 +35,13 @@ class Shopping:
         """Why this is not "no request refused, no task lost, nobody charged twice"."""
         odd = {"refused or failed": self.failed, "not finished": list(self.open), "charged twice": self.charged_twice}
         found = [f"{len(what)} {how}: {'; '.join(what[:3])}" for how, what in odd.items() if what]
-        few = [kind for kind in ("orders", "slips", "reports") if not self.accepted.get(kind)]
+        few = [kind for kind in KINDS if not self.accepted.get(kind)]
         return [*found, *(f"no {kind} at all" for kind in few)]
 
     @property
     def summary(self) -> str:
         """In one line."""
-        accepted = ", ".join(f"{number:,} {kind}" for kind, number in sorted(self.accepted.items()))
+        accepted = ", ".join(f"{self.accepted.get(kind, 0):,} {kind}" for kind in KINDS)
         return (
             f"{self.requests:,} requests, {len(self.failed)} refused or failed, the longest {self.longest:.1f} s; "
             f"{accepted}: {len(self.open)} not finished, {len(self.charged_twice)} charged twice"
