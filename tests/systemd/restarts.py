@@ -2,11 +2,17 @@
 
 import time
 from dataclasses import asdict, dataclass
+from typing import Final
 
 from tests.delivery import results
 from tests.systemd.app import NAME, App
 from tests.systemd.ground import BROKER, Ground
 from tests.systemd.load import Load
+
+#: Seconds in which what workers before these have left goes by itself: others empty their hands.
+SETTLING: Final = 30
+#: In the name of the list that takes what the server gives to a worker, until that has noted it.
+HAND: Final = "\x06\x16hand\x06\x16"
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,11 @@ class Leftovers:
             files=len(_shell(app, f"find /run /tmp -user {NAME}").split()),
         )
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is under way: no connection half closed, no message between the server and a worker."""
+        return not self.strays and not any(HAND in key for key in self.keys)
+
     def differ(self, before: "Leftovers") -> dict[str, tuple[object, object]]:
         """What is not as it was: before and after."""
         old, new = asdict(before), asdict(self)
@@ -46,7 +57,10 @@ def at_rest(ground: Ground, load: Load, group: str, slots: int) -> Leftovers:
     """What there is when every slot has run a task, and so has its connections, and all is done."""
     load.long(group, slots, seconds=1)
     load.end()
-    return Leftovers.of(ground)
+    until = time.monotonic() + SETTLING
+    while not (found := Leftovers.of(ground)).settled and time.monotonic() < until:
+        time.sleep(1)
+    return found
 
 
 def restart(app: App, unit: str, times: int) -> list[float]:
