@@ -9,7 +9,7 @@ import logging.config
 import os
 import sys
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from billiard.exceptions import TimeLimitExceeded
@@ -141,15 +141,20 @@ def _in_colour() -> bool:
     return not os.environ.get("NO_COLOR") and (bool(os.environ.get("FORCE_COLOR")) or sys.stderr.isatty())
 
 
+#: One list for good: a logger that was used before a further `configure` follows it, too.
+_PROCESSORS: Final[list[Processor]] = []
+
+
 def configure(options: dict[str, Any]) -> None:
     """Set up structlog and the standard library's logging; `LOGGING_CONFIG`, and gunicorn's before Django is loaded."""
+    _PROCESSORS[:] = [
+        structlog.stdlib.filter_by_level,
+        *_shared(environment()),
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ]
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *_shared(environment()),
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
+        processors=_PROCESSORS,
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,

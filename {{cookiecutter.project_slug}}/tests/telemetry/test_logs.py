@@ -13,6 +13,7 @@ import structlog
 from billiard.exceptions import TimeLimitExceeded
 from celery import signals
 from django.conf import settings
+from structlog.testing import capture_logs
 
 from config.env import environment
 from telemetry import logs
@@ -23,10 +24,8 @@ Lines = Callable[[], list[str]]
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
     """Log as before after each test."""
-    before = structlog.get_config()
     yield
     logs.configure(settings.LOGGING)
-    structlog.configure(**before)  # the very list of processors that loggers which were used know, and `capture_logs`
 
 
 @pytest.fixture
@@ -49,6 +48,16 @@ def _log_to(stream: io.StringIO, form: str) -> None:
 def events(lines: list[str]) -> list[dict[str, Any]]:
     """The lines as data."""
     return [json.loads(line) for line in lines]
+
+
+def test_a_logger_that_was_used_follows_what_is_configured_later() -> None:
+    """Gunicorn logs before Django is loaded; and what looks for lines in tests finds those of every module."""
+    logger = structlog.get_logger("used.early")
+    logger.info("once")
+    logs.configure(settings.LOGGING)
+    with capture_logs() as captured:
+        logger.info("again")
+    assert [line["event"] for line in captured] == ["again"]
 
 
 def test_libraries_and_own_code_log_alike(written: Lines) -> None:
