@@ -4,6 +4,7 @@ import os
 import secrets
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,11 @@ MARK = ("CELERY_PROD_DEMO", secrets.token_hex(8))
 GRACE = 60
 
 Command = Sequence[str | Path]
+
+
+def base_python() -> Path:
+    """The Python that this one's virtual environment was made with: projects make their own with it."""
+    return Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
 
 
 def interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -75,8 +75,7 @@ class Project:
 
     def install(self, say: Callable[[str], None]) -> None:
         """As its owner does it; the Python is the one the demo itself was started with."""
-        python = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
-        processes.run(["make", "install", f"PYTHON={python}"], self.root, self.environment, say)
+        processes.run(["make", "install", f"PYTHON={processes.base_python()}"], self.root, self.environment, say)
 
     @contextmanager
     def up(self) -> Iterator[subprocess.Popen[str]]:

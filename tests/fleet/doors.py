@@ -61,10 +61,12 @@ def ports(ground: Ground) -> Seen:
 def encrypted(ground: Ground) -> Seen:
     """Each of those ports: a verified handshake, and none with an authority of somebody else's."""
     misses, tried = [], 0
+    authority = ground.vault["authority"]["certificate"]
     for host in ground.fleet.hosts.values():
+        host.write("/root/ca.pem", authority)
         for port in sorted(TLS & _listening(host)):
             tried += 1
-            misses += [f"{host.name}:{port}: {problem}" for problem in _handshakes(ground, host, port)]
+            misses += [f"{host.name}:{port}: {problem}" for problem in _handshakes(host, port)]
     for host in ground.hosts("postgresql"):
         tried += 1
         misses += _postgresql_in_plain_text(ground, host)
@@ -124,7 +126,7 @@ def _must(ground: Ground, origin: str, name: str, port: int) -> bool:
     return needed.get(port) in groups and bool(own & APPS)
 
 
-def _handshakes(ground: Ground, host: Host, port: int) -> Iterator[str]:
+def _handshakes(host: Host, port: int) -> Iterator[str]:
     """From the host itself: nobody else may reach all of them."""
     script = (
         "import socket, ssl, sys; "
@@ -134,7 +136,6 @@ def _handshakes(ground: Ground, host: Host, port: int) -> Iterator[str]:
         "print(s.version())"
     )
     name = project.SITE if port in (443, 8443) else host.name
-    host.write("/root/ca.pem", ground.vault["authority"]["certificate"])
     asked = ("python3", "-c", script)
     way = (host.address, str(port), name)
     own = _OWN.get(port, ())

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from rehearsal.host import Host
 from tests.fleet import project
 from tests.fleet.ground import Ground
 from tests.fleet.row import Seen
@@ -19,11 +20,9 @@ def passwords(ground: Ground) -> Seen:
     ground.clone.make_secrets("--renew", *PASSWORDS)
     with shopping(ground) as told:
         played = ground.must("rotate-secrets")
-    misses = [
-        *told.misses(),
-        *_still_taken(ground, old),
-        *(f"refused: {name}" for name in _refused(ground, ground.vault)),
-    ]
+    misses = told.misses()
+    misses += [f"still taken: the old password of {name}" for name, taken in _logins(ground, old) if taken]
+    misses += [f"refused: the new password of {name}" for name, taken in _logins(ground, ground.vault) if not taken]
     return Seen(f"{played.seconds:.0f} s; {told.summary}", misses)
 
 
@@ -38,24 +37,12 @@ def certificates(ground: Ground) -> Seen:
         only = ground.must("rotate-certificates")
     misses = told.misses()
     misses += [f"the old authority vouches for {name}" for name in _vouched(ground, old)]
-    misses += [
-        f"{host.name} trusts the old one" for host in ground.fleet.hosts.values() if _trusts(ground, host.name, old)
-    ]
+    misses += [f"{host.name} trusts the old one" for host in ground.fleet.hosts.values() if _trusts(host, old)]
     return Seen(f"{new.seconds:.0f} s and {only.seconds:.0f} s; {told.summary}", misses)
 
 
-def _still_taken(ground: Ground, vault: dict[str, Any]) -> Iterator[str]:
-    refused = set(_refused(ground, vault))
-    yield from (f"still taken: the old password of {name}" for name, _ in _logins(ground, vault) if name not in refused)
-
-
-def _refused(ground: Ground, vault: dict[str, Any]) -> list[str]:
-    """Whose passwords of this vault are refused."""
-    return [name for name, taken in _logins(ground, vault) if not taken]
-
-
 def _logins(ground: Ground, vault: dict[str, Any]) -> Iterator[tuple[str, bool]]:
-    """Each user, and whether its password in this vault is taken; passwords go through standard input."""
+    """Each user, and whether its password in this vault is taken."""
     rabbit, redis, database = (ground.hosts(group)[0] for group in ("rabbitmq", "redis", "postgresql"))
     for role, password in vault["rabbitmq"]["passwords"].items():
         script = f"rabbitmqctl authenticate_user {project.NAME}_{role} <<'END'\n{password}\nEND\n"
@@ -81,5 +68,5 @@ def _vouched(ground: Ground, authority: str) -> Iterator[str]:
                 yield f"{host.name}:{port}"
 
 
-def _trusts(ground: Ground, name: str, authority: str) -> bool:
-    return authority.strip() in ground.fleet[name].read(f"/etc/{project.NAME}/ca.pem")
+def _trusts(host: Host, authority: str) -> bool:
+    return authority.strip() in host.read(f"/etc/{project.NAME}/ca.pem")

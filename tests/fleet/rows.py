@@ -35,5 +35,3 @@ ROWS: Final = {
         Row("wrong", "an inventory that is wrong in every way", losses.wrong),
     )
 }
-#: What every merge has to pass, in this order; the rest: `make fleet`.
-SHORT: Final = ("bare", "again", "rolling", "broken", "back")

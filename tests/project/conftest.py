@@ -1,12 +1,12 @@
 """One project installed as its owner would, and copies of it that share its environment."""
 
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from demo.processes import base_python
 from tests.project.probe import GROUPS, add_probe, remove_shop
 from tests.project.running import Project, Up
 from tests.template.rendering import ROOT, cookiecutter, generated
@@ -22,9 +22,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project made with ANSWERS, after its own `make install`."""
     home = tmp_path_factory.mktemp("installed")
     root = generated(cookiecutter(ROOT, home, ANSWERS), home)
-    python = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
     project = Project(root, root / ".venv/bin/python")
-    done = project.make("install", f"PYTHON={python}")
+    done = project.make("install", f"PYTHON={base_python()}")
     assert done.returncode == 0, done.stdout + done.stderr
     project.use_free_ports()
     return project

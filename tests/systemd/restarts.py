@@ -11,7 +11,7 @@ from tests.systemd.load import Load
 
 #: Seconds in which what workers before these have left goes by itself: others empty their hands.
 SETTLING: Final = 30
-#: In the name of the list that takes what the server gives to a worker, until that has noted it.
+#: In the name of the list that takes what the server gives to a worker (HAND in workers/brokers/redis/taking.py).
 HAND: Final = "\x06\x16hand\x06\x16"
 
 
