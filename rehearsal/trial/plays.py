@@ -68,7 +68,7 @@ class Plays:
         return subprocess.Popen(
             self.fleet.command(*command),
             cwd=self.clone.root,
-            env={**os.environ, "ANSIBLE_CONFIG": "ansible/ansible.cfg", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, **self._settings},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -76,6 +76,16 @@ class Plays:
             errors="replace",
             start_new_session=True,
         )
+
+    @property
+    def _settings(self) -> dict[str, str]:
+        return {
+            "ANSIBLE_CONFIG": "ansible/ansible.cfg",
+            # Ansible keeps connections open and finds them by address, which the real hosts have as well.
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.fleet.folder / "ssh"),
+            "NO_COLOR": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
 
     @property
     def _variables(self) -> Path:

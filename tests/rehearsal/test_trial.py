@@ -15,6 +15,7 @@ import trustme
 from rehearsal import Fleet, Inventory, RehearsalError
 from rehearsal.trial import visitors
 from rehearsal.trial.clone import GIT, SECRETS, Clone
+from rehearsal.trial.plays import Plays
 from rehearsal.trial.trial import spare
 
 INVENTORY = "rabbitmq: {hosts: {rabbit1: {ansible_host: 10.0.0.1}}}\n"
@@ -78,6 +79,19 @@ def test_an_environment_that_is_not_there_is_refused(owner: Path) -> None:
     """Before anything is made."""
     with pytest.raises(RehearsalError, match=r"no environments/stagin/inventory\.yml here"):
         Clone.make(owner, "stagin")
+
+
+def test_no_connection_to_the_real_hosts_is_taken_up(owner: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hosts here have the addresses of those, and Ansible finds connections that were left open by address."""
+    clone = Clone.make(owner, "staging")
+    program = owner / ".local/ansible/bin/ansible-playbook"
+    program.parent.mkdir(parents=True)
+    program.write_text('#!/bin/sh\necho "$ANSIBLE_SSH_CONTROL_PATH_DIR"\n', encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setattr(Fleet, "command", lambda _, *argv: list(argv))  # in no network of its own
+    fleets = [Fleet(name, Inventory.read(clone.folder / "inventory.yml")) for name in ("one", "other")]
+    told = [Plays(fleet, clone, print).begin("site").communicate()[0].strip() for fleet in fleets]
+    assert told == [str(fleet.folder / "ssh") for fleet in fleets]
 
 
 @pytest.mark.parametrize(
