@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from tests.fleet import project
-from tests.fleet.ground import Ground, Played
+from tests.fleet.ground import Ground
 from tests.fleet.row import Seen
 from tests.fleet.shopping import Shopping, shopping
 
@@ -20,12 +20,6 @@ def bare(ground: Ground) -> Seen:
     site, smoke = ground.must("site"), ground.must("smoke")
     took = site.seconds + smoke.seconds
     return Seen(f"{site.seconds:.0f} s and {smoke.seconds:.0f} s for the smoke test", late=_late(took, BARE))
-
-
-def again(ground: Ground) -> Seen:
-    """The same playbook once more."""
-    played = ground.must("site")
-    return Seen(f"{sum(played.changed.values())} changed, {played.seconds:.0f} s", _changed(played))
 
 
 def rolling(ground: Ground) -> Seen:
@@ -126,10 +120,6 @@ def _stopped(ground: Ground, message: str, reason: str, where: str) -> Seen:
 
 def _late(seconds: float, promised: float) -> list[str]:
     return [f"it took {seconds:.0f} s, at most {promised} were promised"] if seconds > promised else []
-
-
-def _changed(played: Played) -> list[str]:
-    return [f"{host}: {count} changed" for host, count in played.changed.items() if count]
 
 
 def _seen(told: Shopping, seconds: float) -> Seen:

@@ -1,0 +1,113 @@
+"""Rows: what must not change anything: a second run, one after others lead, and every playbook in check mode."""
+
+import json
+import re
+from typing import Final
+
+from rehearsal.host import Host
+from tests.fleet import project
+from tests.fleet.faults import release
+from tests.fleet.ground import Ground, Played
+from tests.fleet.row import Seen
+from tests.fleet.shopping import shopping
+from tests.waiting import until
+
+#: Every playbook, with what it must be told, in check mode.
+_PLAYBOOKS: Final = {
+    "preflight": (),
+    "site": (),
+    "deploy": (),
+    "rollback": (),
+    "brokers-restart": (),
+    "brokers-upgrade": (),
+    "scale": ("-e", "scale_out=work2"),
+    "rotate-secrets": (),
+    "rotate-certificates": (),
+    "backup": (),
+    "restore": (),
+    "smoke": (),
+}
+#: Seconds until others lead.
+_PATIENCE: Final = 60
+_MARK: Final = "/run/before-the-dry-runs"
+#: On a host: what was written since the mark, and when each service was started; neither holds what services write.
+_TOUCHED: Final = f"""\
+find /etc /srv /usr /root /var/backups -xdev -newercc {_MARK} -not -type d -not -path '*/.ansible/*'
+systemctl show '*.service' --property=Id,ExecMainStartTimestampMonotonic | paste -sd '  \\n' \\
+    | grep -E '=(rabbitmq|redis|postgresql@|nginx|celery-(worker|web|beat|relay|flower))'
+"""
+
+
+def again(ground: Ground) -> Seen:
+    """The playbook that has just run, once more."""
+    played = ground.must("site")
+    return Seen(f"{_count(played)} changed, {played.seconds:.0f} s", _changed(played))
+
+
+def moved(ground: Ground) -> Seen:
+    """A host that leads queues and one that is primary lose their power, while customers order; then the same."""
+    nodes, servers = ground.hosts("rabbitmq"), ground.hosts("redis")
+    leader = max(nodes, key=lambda node: len(_led(node)))
+    [primary] = [host for host in servers if host.address == _primary(servers[0])]
+    nodes.remove(leader)
+    servers.remove(primary)
+    led = len(_led(leader))
+    every = led + sum(len(_led(node)) for node in nodes)
+    with shopping(ground) as told:
+        for host in (leader, primary):
+            host.power_off()
+        until(lambda: sum(len(_led(node)) for node in nodes) == every, "other leaders of all queues", _PATIENCE)
+        until(lambda: _primary(servers[0]) != primary.address, "another primary", _PATIENCE)
+        for host in (leader, primary):
+            host.boot()
+            host.wait()
+        played = ground.must("site")
+    shown = f"{leader.name} led {led} of {every} queues, {primary.name} was primary: {_count(played)} changed"
+    return Seen(f"{shown}, {played.seconds:.0f} s; {told.summary}", [*told.misses(), *_changed(played)])
+
+
+def dry(ground: Ground) -> Seen:
+    """With `--check --diff`, of a release that the hosts do not have."""
+    release(ground)
+    ground.must("backup")
+    [*_, dump] = sorted((ground.project.root / f"backups/{ground.environment.name}").glob("*.dump"))
+    hosts = list(ground.fleet.hosts.values())
+    for host in hosts:
+        host.run("touch", _MARK)
+    before = {host.name: _touched(host) for host in hosts}
+    misses = []
+    for playbook, told in _PLAYBOOKS.items():
+        named = ("-e", f"restore_file={dump}") if playbook == "restore" else told
+        played = ground.play(playbook, "--check", "--diff", *named)
+        misses += [f"{playbook}: {played.text[-1500:]}"] if played.code else []
+    after = {host.name: _touched(host) for host in hosts}
+    misses += [f"{name}: {line}" for name in after for line in sorted(after[name] ^ before[name])]
+    project.undo(ground.project.root)
+    return Seen(f"{len(_PLAYBOOKS)} playbooks, {len(misses)} failed or changed something", misses)
+
+
+def _count(played: Played) -> int:
+    return sum(played.changed.values())
+
+
+def _changed(played: Played) -> list[str]:
+    return [f"{host}: {count} changed" for host, count in played.changed.items() if count]
+
+
+def _touched(host: Host) -> set[str]:
+    return set(host.run("sh", "-c", _TOUCHED).stdout.splitlines())
+
+
+def _led(node: Host) -> list[str]:
+    """The queues that a node leads; asking for all of them would wait for those whose leader is gone."""
+    asked = ("rabbitmqctl", "--quiet", "list_queues", "-p", project.NAME, "name", "type", "--local")
+    found = json.loads(node.run(*asked, "--formatter", "json").stdout)
+    return [queue["name"] for queue in found if queue["type"] == "quorum"]
+
+
+def _primary(witness: Host) -> str:
+    """The address at which the results are written, as a host's Sentinel has noted."""
+    known = witness.read("/var/lib/redis/sentinel/own.conf")
+    found = re.search(r"^sentinel monitor results (\S+)", known, re.MULTILINE)
+    assert found, f"{witness.name} has no Sentinel for the results"
+    return found[1]
