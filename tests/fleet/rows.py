@@ -11,6 +11,7 @@ from tests.fleet.row import Row
 ROWS: Final = {
     row.name: row
     for row in (
+        Row("foretold", "site.yml with --check --diff on bare hosts", unchanged.bare),
         Row("bare", "bare hosts to a passed smoke test", rollout.bare),
         Row("again", "second run", unchanged.again),
         Row("rolling", "rolling deploy under load", rollout.rolling),

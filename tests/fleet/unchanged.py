@@ -34,7 +34,7 @@ _MARK: Final = "/run/before-the-dry-runs"
 _TOUCHED: Final = f"""\
 find /etc /srv /usr /root /var/backups -xdev -newercc {_MARK} -not -type d -not -path '*/.ansible/*'
 systemctl show '*.service' --property=Id,ExecMainStartTimestampMonotonic | paste -sd '  \\n' \\
-    | grep -E '=(rabbitmq|redis|postgresql@|nginx|celery-(worker|web|beat|relay|flower))'
+    | grep -E '=(rabbitmq|redis|postgresql@|nginx|celery-(worker|web|beat|relay|flower))' || :
 """
 
 
@@ -66,21 +66,27 @@ def moved(ground: Ground) -> Seen:
     return Seen(f"{shown}, {played.seconds:.0f} s; {told.summary}", [*told.misses(), *_changed(played)])
 
 
+def bare(ground: Ground) -> Seen:
+    """What it would do to hosts that have nothing yet, not even the accounts and programs that it speaks of."""
+    _mark(ground)
+    played = ground.must("site", "--check", "--diff")
+    changed = [f"{name}: {line}" for name, lines in _touched(ground).items() for line in sorted(lines)]
+    return Seen(f"{_count(played)} changes foretold, {len(changed)} made", changed)
+
+
 def dry(ground: Ground) -> Seen:
     """With `--check --diff`, of a release that the hosts do not have."""
     release(ground)
     ground.must("backup")
     [*_, dump] = sorted((ground.project.root / f"backups/{ground.environment.name}").glob("*.dump"))
-    hosts = list(ground.fleet.hosts.values())
-    for host in hosts:
-        host.run("touch", _MARK)
-    before = {host.name: _touched(host) for host in hosts}
+    _mark(ground)
+    before = _touched(ground)
     misses = []
     for playbook, told in _PLAYBOOKS.items():
         named = ("-e", f"restore_file={dump}") if playbook == "restore" else told
         played = ground.play(playbook, "--check", "--diff", *named)
         misses += [f"{playbook}: {played.text[-1500:]}"] if played.code else []
-    after = {host.name: _touched(host) for host in hosts}
+    after = _touched(ground)
     misses += [f"{name}: {line}" for name in after for line in sorted(after[name] ^ before[name])]
     project.undo(ground.project.root)
     return Seen(f"{len(_PLAYBOOKS)} playbooks, {len(misses)} failed or changed something", misses)
@@ -94,8 +100,15 @@ def _changed(played: Played) -> list[str]:
     return [f"{host}: {count} changed" for host, count in played.changed.items() if count]
 
 
-def _touched(host: Host) -> set[str]:
-    return set(host.run("sh", "-c", _TOUCHED).stdout.splitlines())
+def _mark(ground: Ground) -> None:
+    for host in ground.fleet.hosts.values():
+        host.run("touch", _MARK)
+
+
+def _touched(ground: Ground) -> dict[str, set[str]]:
+    """By host, files that were written since the mark, and when services were started."""
+    found = {host.name: host.run("sh", "-c", _TOUCHED).stdout for host in ground.fleet.hosts.values()}
+    return {name: set(lines.splitlines()) for name, lines in found.items()}
 
 
 def _led(node: Host) -> list[str]:

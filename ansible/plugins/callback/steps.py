@@ -38,6 +38,7 @@ class CallbackModule(Default):
         self._task = ("", "")
         self._task_began = self._began
         self._changed: list[str] = []
+        self._diffs: dict[str, list[str]] = defaultdict(list)
         self._terminal = sys.stdout.isatty()
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
@@ -92,6 +93,14 @@ class CallbackModule(Default):
     def v2_runner_on_skipped(self, result: Any) -> None:
         """Nothing happened."""
 
+    def v2_on_file_diff(self, result: Any) -> None:
+        """Keep it until the task ends: eleven hosts may have one and the same."""
+        for each in result.result.get("results", [result.result]):
+            told = each.get("diff") if each.get("changed") else None
+            for diff in told if isinstance(told, list) else [told]:
+                if diff and (text := self._get_diff(diff).strip()):
+                    self._diffs[text].append(result.host.get_name())
+
     def v2_runner_retry(self, result: Any) -> None:
         """Show on a terminal that it waits."""
         attempts, most = result.result["attempts"], result.result["retries"]
@@ -131,7 +140,15 @@ class CallbackModule(Default):
             if self._changed:
                 hosts = " ".join(sorted(set(self._changed)))
                 self._say(f"{self._since()}  {role:<13} {name:<50} {took:5.1f} s  {hosts}", constants.COLOR_CHANGED)
+                self._tell_diffs()
         self._task, self._changed = ("", ""), []
+        self._diffs.clear()
+
+    def _tell_diffs(self) -> None:
+        """Each once, with the hosts that have it."""
+        for text, hosts in self._diffs.items():
+            self._say(f"          on {' '.join(sorted(set(hosts)))}:", constants.COLOR_HIGHLIGHT)
+            self._say("\n".join(f"          {line}" for line in text.splitlines()) + "\n")
 
     def _tell_failure(self, result: Any) -> None:
         self._clear()
