@@ -16,7 +16,7 @@ from rehearsal import Fleet, Inventory, RehearsalError
 from rehearsal.trial import visitors
 from rehearsal.trial.clone import GIT, SECRETS, Clone
 from rehearsal.trial.plays import Plays
-from rehearsal.trial.trial import spare
+from rehearsal.trial.trial import alone, victim
 
 INVENTORY = "rabbitmq: {hosts: {rabbit1: {ansible_host: 10.0.0.1}}}\n"
 THREE = """\
@@ -30,6 +30,10 @@ nodes:
     node2: {ansible_host: 10.0.0.2}
     node3: {ansible_host: 10.0.0.3}
 """
+
+
+#: No host can be spared: each is the only one of some group.
+ALONE = THREE.replace("{node1: {}, node2: {}}", "{node2: {}}").replace("node2: {}, node3: {}", "node3: {}")
 
 
 @pytest.fixture
@@ -95,20 +99,25 @@ def test_no_connection_to_the_real_hosts_is_taken_up(owner: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("text", "expected", "waits"),
     [
-        (THREE, "node3"),  # not node1, which has the database
-        (THREE.replace("node2: {}, node3: {}", "node3: {}"), "node2"),  # nobody else works for batch
-        (THREE.replace("node2: {}, node3: {}", "node3: {}").replace("{node1: {}, node2: {}}", "{node2: {}}"), None),
+        (THREE, "node3", []),  # not node1, which has the database
+        (THREE.replace("node2: {}, node3: {}", "node3: {}"), "node2", []),  # nobody else works for batch
+        (THREE.replace("{node1: {}, node2: {}}", "{node2: {}}"), "node3", []),
+        (ALONE, "node3", ["workers_batch"]),  # not node2, which has the web
+        (ALONE.replace("web: {hosts: {node2: {}}}", "web: {hosts: {node3: {}}}"), "node2", []),
+        (ALONE.replace("hosts: {node1: {}}", "hosts: {node1: {}, node2: {}, node3: {}}"), None, []),
     ],
-    ids=["any but the database's", "nor the only one of a group", "none"],
+    ids=["any but the database's", "nor the only one of a group", "nor", "whose work can wait", "the other", "none"],
 )
-def test_a_host_is_lost_that_can_be_spared(tmp_path: Path, text: str, expected: str | None) -> None:
+def test_a_host_is_lost_that_can_be_spared(tmp_path: Path, text: str, expected: str | None, waits: list[str]) -> None:
     """Else the smoke test would fail for a reason that everybody knows."""
     file = tmp_path / "inventory.yml"
     file.write_text(text, encoding="utf-8")
-    found = spare(Fleet("some", Inventory.read(file)).hosts.values())
+    hosts = Fleet("some", Inventory.read(file)).hosts.values()
+    found = victim(hosts)
     assert (found.name if found else None) == expected
+    assert (alone(found, hosts) if found else []) == waits
 
 
 class _Page(http.server.BaseHTTPRequestHandler):
