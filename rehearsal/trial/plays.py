@@ -3,7 +3,7 @@
 import os
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,9 +38,16 @@ class Plays:
 
     def run(self, playbook: str, *options: str) -> float:
         """Run one to its end; the seconds it took. Raises PlayError where it fails."""
+        return self._follow(f"{playbook}.yml", self.begin(playbook, *options), self.clone.logs / f"{playbook}.log")
+
+    def verify(self, *options: str) -> float:
+        """Look whether the hosts have what the roles promise; the seconds it took. PlayError says what is broken."""
+        return self._follow("make verify", self.begin_verifying(*options), self.clone.logs / "verify.log")
+
+    def _follow(self, name: str, begun: subprocess.Popen[str], log: Path) -> float:
+        """Tell and keep what it says, until it ends."""
         began = time.monotonic()
-        log = self.clone.logs / f"{playbook}.log"
-        with log.open("w", encoding="utf-8", buffering=1) as kept, self.begin(playbook, *options) as process:
+        with log.open("w", encoding="utf-8", buffering=1) as kept, begun as process:
             try:
                 for line in process.stdout or ():
                     kept.write(line)
@@ -50,23 +57,34 @@ class Plays:
                 raise
         if process.returncode:
             said = tail(_without_recap(log.read_text(encoding="utf-8")))
-            raise PlayError(f"{playbook}.yml failed; all of it: {_near(log)}\n{said}")
+            raise PlayError(f"{name} failed; all of it: {_near(log)}\n{said}")
         return time.monotonic() - began
 
     def begin(self, playbook: str, *options: str) -> subprocess.Popen[str]:
         """Start one, in a session of its own: Ctrl-C is for its caller, who ends it. Its output is one text."""
-        folder = f"environments/{self.clone.environment}"
-        own = self.clone.folder / "rehearsal.yml"  # the owner's: what else must be different here
-        given = [f"@{self._variables}", *([f"@{own}"] if own.exists() else [])]
         command = [
-            str(self.clone.ansible / "ansible-playbook"),
-            *("--inventory", f"{folder}/inventory.yml", "--vault-password-file", f"{folder}/.vault-password"),
-            *(part for each in given for part in ("--extra-vars", each)),
+            *("ansible-playbook", "--inventory", self._inventory),
+            *(part for file in self._more for part in ("--extra-vars", f"@{file}")),
             f"ansible/{playbook}.yml",
             *options,
         ]
+        return self._begin(command)
+
+    def begin_verifying(self, *options: str) -> subprocess.Popen[str]:
+        """Start to look whether the hosts have what the roles promise; else like `begin`. Options are pytest's."""
+        command = [
+            *("pytest", "--config-file", "ansible/pytest.ini", "--ansible-inventory", self._inventory),
+            *(part for file in self._more for part in ("--extra-vars", str(file))),
+            "ansible/roles",
+            *options,
+        ]
+        return self._begin(command)
+
+    def _begin(self, command: Sequence[str]) -> subprocess.Popen[str]:
+        """Start one of Ansible's programs, or of those beside them, in the fleet's network."""
+        program, *arguments = command
         return subprocess.Popen(
-            self.fleet.command(*command),
+            self.fleet.command(str(self.clone.ansible / program), *arguments),
             cwd=self.clone.root,
             env={**os.environ, **self._settings},
             stdin=subprocess.DEVNULL,
@@ -81,11 +99,28 @@ class Plays:
     def _settings(self) -> dict[str, str]:
         return {
             "ANSIBLE_CONFIG": "ansible/ansible.cfg",
+            "ANSIBLE_VAULT_PASSWORD_FILE": f"{self._environment}/.vault-password",
             # Ansible keeps connections open and finds them by address, which the real hosts have as well.
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.fleet.folder / "ssh"),
             "NO_COLOR": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
         }
+
+    @property
+    def _environment(self) -> str:
+        """Where the environment's files are, as the programs are told."""
+        return f"environments/{self.clone.environment}"
+
+    @property
+    def _inventory(self) -> str:
+        return f"{self._environment}/inventory.yml"
+
+    @property
+    def _more(self) -> list[Path]:
+        """Variables that go before the inventory's: how hosts are reached, and what the owner wants different here."""
+        own = self.clone.folder / "rehearsal.yml"
+        return [self._variables, *([own] if own.exists() else [])]
 
     @property
     def _variables(self) -> Path:

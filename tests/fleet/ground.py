@@ -102,13 +102,11 @@ class Ground:
 
     def play(self, playbook: str, *options: str) -> Played:
         """Run a playbook to its end, whatever that is."""
-        process = self.playing(playbook, *options)
-        began = time.monotonic()
-        with process:
-            text, _ = process.communicate(timeout=PATIENCE)
-        with (self.folder / f"{playbook}.log").open("a", encoding="utf-8") as log:
-            log.write(text)
-        return Played(process.returncode, text, time.monotonic() - began)
+        return self._ended(playbook, self.playing(playbook, *options))
+
+    def verify(self) -> Played:
+        """Have the roles' own tests look at the hosts."""
+        return self._ended("verify", self._plays.begin_verifying())
 
     def must(self, playbook: str, *options: str) -> Played:
         """Run a playbook that must succeed."""
@@ -121,6 +119,14 @@ class Ground:
         if playbook in BUILDING:
             self.clone.build()  # from within the fleet's network nobody reaches packages
         return self._plays.begin(playbook, *options)
+
+    def _ended(self, name: str, process: subprocess.Popen[str]) -> Played:
+        began = time.monotonic()
+        with process:
+            text, _ = process.communicate(timeout=PATIENCE)
+        with (self.folder / f"{name}.log").open("a", encoding="utf-8") as log:
+            log.write(text)
+        return Played(process.returncode, text, time.monotonic() - began)
 
     @property
     def _plays(self) -> Plays:

@@ -22,6 +22,13 @@ def bare(ground: Ground) -> Seen:
     return Seen(f"{site.seconds:.0f} s and {smoke.seconds:.0f} s for the smoke test", late=_late(took, BARE))
 
 
+def promised(ground: Ground) -> Seen:
+    """What a role's README promises and a playbook cannot see: `make verify`."""
+    played = ground.verify()
+    kept = sum(map(int, re.findall(r"(\d+) kept", played.text)))
+    return Seen(f"{kept} promises looked up in {played.seconds:.0f} s", [played.text] if played.code else [])
+
+
 def rolling(ground: Ground) -> Seen:
     """A second release comes to hosts that work; it knows one argument and one column more."""
     _second_release(ground)

@@ -13,6 +13,7 @@ ROWS: Final = {
     for row in (
         Row("foretold", "site.yml with --check --diff on bare hosts", unchanged.bare),
         Row("bare", "bare hosts to a passed smoke test", rollout.bare),
+        Row("promised", "what each role promises, looked up on the hosts", rollout.promised),
         Row("again", "second run", unchanged.again),
         Row("rolling", "rolling deploy under load", rollout.rolling),
         Row("broken", "a release that cannot start", rollout.broken),
@@ -40,4 +41,4 @@ ROWS: Final = {
 }
 
 #: Those that every change has to pass.
-SHORT: Final = ("bare", "again", "rolling", "broken", "moved", "back")
+SHORT: Final = ("bare", "promised", "again", "rolling", "broken", "moved", "back")

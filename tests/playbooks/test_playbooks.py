@@ -1,7 +1,10 @@
 """The linter is content, every playbook can be read, and each role says what its variables are."""
 
+import ast
 import os
+import re
 import subprocess
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -12,6 +15,10 @@ from tests.playbooks.local import FOLDER, NO_INVENTORY
 
 PLAYBOOKS: Final = sorted(path.name for path in FOLDER.glob("*.yml"))
 ROLES: Final = sorted(path.name for path in (FOLDER / "roles").iterdir() if path.is_dir())
+#: These change nothing on hosts: nothing is to be looked up there afterwards.
+LOOKING: Final = frozenset({"preflight", "smoke"})
+#: The groups for which there are playbooks, as an inventory names them.
+GROUPS: Final = ("rabbitmq", "redis", "postgresql", "web", "beat", "workers_default", "monitoring")
 
 
 def ansible(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -68,6 +75,29 @@ def test_its_variables_bear_its_name(role: str) -> None:
 
 def test_every_file_is_of_a_known_kind() -> None:
     """A folder's name tells what may change there."""
-    known = {"defaults", "files", "handlers", "meta", "tasks", "templates", "vars", "README.md", "library"}
+    known = {"defaults", "files", "handlers", "meta", "tasks", "templates", "tests", "vars", "README.md", "library"}
     strange = [str(path) for role in ROLES for path in (FOLDER / "roles" / role).iterdir() if path.name not in known]
     assert strange == []
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if role not in LOOKING])
+def test_its_promises_are_looked_up(role: str) -> None:
+    """By `make verify`, which shows nothing of a failure but its words: each assert has some."""
+    tree = ast.parse((FOLDER / "roles" / role / "tests" / f"test_{role}.py").read_text(encoding="utf-8"))
+    asserts = [node for node in ast.walk(tree) if isinstance(node, ast.Assert)]
+    assert asserts
+    assert [node.lineno for node in asserts if node.msg is None] == []
+
+
+def test_what_is_looked_up_can_be_read(tmp_path: Path) -> None:
+    """With the controller's packages alone, and of each role on the hosts that it is for."""
+    inventory = tmp_path / "inventory.yml"
+    hosts = {group: {"hosts": {f"{group}1": {"ansible_host": "192.0.2.1"}}} for group in GROUPS}
+    inventory.write_text(yaml.safe_dump(hosts), encoding="utf-8")
+    asked = ("--config-file", "pytest.ini", "--ansible-inventory", str(inventory), "--collect-only", "roles")
+    done = ansible("pytest", *asked)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = re.findall(r"^roles/(\w+)/tests/test_\w+\.py::test_\w+\[ansible://(\w+)\]$", done.stdout, re.MULTILINE)
+    assert {role for role, _ in found} == {*ROLES} - LOOKING
+    assert {host for role, host in found if role == "base"} == {f"{group}1" for group in GROUPS}
+    assert {host for role, host in found if role == "release"} == {"web1", "beat1", "workers_default1"}
