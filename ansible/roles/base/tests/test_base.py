@@ -57,9 +57,8 @@ def test_only_ways_of_the_inventory_are_open(filtered: list[dict[str, Any]], var
     ]
     flows += [flow for flow in variables["base_open"] + variables["base_open_more"] if flow["to"] in ("all", *own)]
     wanted = {int(port) for flow in flows for port in flow["ports"]}
-    told = [f"{port} is open" for port in sorted(found - wanted)] + [
-        f"{port} is shut" for port in sorted(wanted - found)
-    ]
+    told = [f"{port} is open" for port in sorted(found - wanted)]
+    told += [f"{port} is shut" for port in sorted(wanted - found)]
     assert not told, f"unlike base_flows and base_open, {', '.join(told)}"
 
 

@@ -9,8 +9,8 @@ from testinfra.host import Host
 testinfra_hosts = ["ansible://web", "ansible://beat", "ansible://workers_*"]
 
 Variables = Mapping[str, Any]
-#: Run on the host as root with PROJECT and whether its credentials are encrypted. Looks for them, or the passwords in them,
-#: in units, command lines, environments and the project's folder; says names, never a value.
+#: Run on the host as root with PROJECT and whether its credentials are encrypted. Looks for them, or the passwords in
+#: them, in units, command lines, environments and the project's folder; says names, never a value.
 LEAKS: Final = r"""
 import pathlib, re, subprocess, sys
 project, encrypted = sys.argv[1], sys.argv[2] == "True"

@@ -87,7 +87,8 @@ def test_no_split(cluster: dict[str, Any]) -> None:
 
 def test_publishers_are_let_in(cluster: dict[str, Any]) -> None:
     """No alarm of memory or disk blocks them, and no node was drained and forgotten."""
-    assert not cluster["alarms"], f"alarms: {cluster['alarms']}"
+    alarms = [f"{alarm.get('resource', alarm['type'])} at {alarm['node']}" for alarm in cluster["alarms"]]
+    assert not alarms, f"publishers wait, for lack of {', '.join(alarms)}"
     drained = [node for node, status in cluster["maintenance_status"].items() if status != "not under maintenance"]
     assert not drained, f"under maintenance: {', '.join(drained)}"
 
