@@ -20,7 +20,7 @@ from rehearsal.inventory import CONTROLLER, Inventory
 from rehearsal.layers import Layer, layer_of
 from rehearsal.network import Network, delete, refuse_foreign
 from rehearsal.paths import PACKAGE
-from rehearsal.requirements import require
+from rehearsal.requirements import require, require_room
 from rehearsal.state import State, folder_of, locked, memory_of, refuse_mounts
 from rehearsal.watch import Watch, unwatched
 
@@ -84,6 +84,7 @@ class Fleet:
         require()
         with locked(self.name):
             state = self._planned()
+            require_room(sum(not host.on for host in self.hosts.values()))
             layers = self._built(watch)
             state.save()  # from here on `down` finds whatever there will be, also after a crash
             with watch("network"):

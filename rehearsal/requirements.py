@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +27,10 @@ PROGRAMS: Final = {
     "mount": "mount",
 }
 
-
+#: inotify instances of a host: counted, 99 of eleven that did all of a project's work.
+INSTANCES: Final = 9
+#: How many a user may have; all hosts' systemd is root's.
+INSTANCES_LIMIT: Final = Path("/proc/sys/fs/inotify/max_user_instances")
 #: Seconds for apt-get, with a slow mirror.
 _APT_TIMEOUT: Final = 600
 #: What the kernel knows how to mount.
@@ -59,6 +63,16 @@ def what_is_missing() -> list[str]:
     return found
 
 
+def require_room(hosts: int) -> None:
+    """Raise MissingError where so many hosts more would find the kernel's limits: their systemd would fail units."""
+    limit = int(INSTANCES_LIMIT.read_text(encoding="ascii"))
+    if (needed := _instances() + INSTANCES * hosts) > limit:
+        name = ".".join(INSTANCES_LIMIT.parts[-3:])
+        raise MissingError(
+            [f"{hosts} hosts make it {needed} inotify instances, {limit} are allowed; sysctl {name}={2 * needed}"]
+        )
+
+
 def install_missing(watch: Watch) -> None:
     """Install the packages that `require` would name with apt-get; nothing where none is missing or without root."""
     packages = sorted(set(_missing_files().values()))
@@ -76,6 +90,25 @@ def _missing_files() -> dict[str, str]:
     if not KEYRING.exists():
         missing[str(KEYRING)] = "debian-archive-keyring"
     return missing
+
+
+def _instances() -> int:
+    """How many there are on this machine."""
+    return sum(
+        _target(link) == "anon_inode:inotify" for process in Path("/proc").glob("[0-9]*") for link in _open(process)
+    )
+
+
+def _open(process: Path) -> list[Path]:
+    with suppress(OSError):  # it has ended
+        return list((process / "fd").iterdir())
+    return []
+
+
+def _target(link: Path) -> str:
+    with suppress(OSError):  # it was closed
+        return str(link.readlink())
+    return ""
 
 
 def _filesystem(folder: Path) -> str:

@@ -103,6 +103,7 @@ class Plays:
             # Ansible keeps connections open and finds them by address, which the real hosts have as well.
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.fleet.folder / "ssh"),
             "NO_COLOR": "1",
+            "PYTEST_ADDOPTS": "",  # a caller's own, which may be a test
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
         }

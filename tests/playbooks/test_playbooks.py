@@ -23,7 +23,9 @@ GROUPS: Final = ("rabbitmq", "redis", "postgresql", "web", "beat", "workers_defa
 
 def ansible(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a program of the controller's in the folder of the playbooks, where ansible.cfg lies."""
-    environment = {**os.environ, **NO_INVENTORY, "PATH": f"{ANSIBLE / 'bin'}:{os.environ['PATH']}", "NO_COLOR": "1"}
+    path = f"{ANSIBLE / 'bin'}:{os.environ['PATH']}"
+    # The options of these tests are none of its.
+    environment = {**os.environ, **NO_INVENTORY, "PATH": path, "NO_COLOR": "1", "PYTEST_ADDOPTS": ""}
     command = [str(ANSIBLE / "bin" / program), *arguments]
     return subprocess.run(command, cwd=FOLDER, env=environment, capture_output=True, text=True, check=False)
 

@@ -66,3 +66,18 @@ def test_a_kernel_without_what_hosts_need(monkeypatch: pytest.MonkeyPatch, tmp_p
         "control groups of version 2 are not mounted; mount -t cgroup2 cgroup2 /sys/fs/cgroup",
         "the kernel has no overlayfs; take one that has the module overlay",
     ]
+
+
+def test_hosts_that_the_kernel_has_no_room_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """They would boot, and fail in odd places: systemd watches files with inotify, and all of it is root's."""
+    limit = tmp_path / "inotify/max_user_instances"
+    limit.parent.mkdir()
+    monkeypatch.setattr(requirements, "INSTANCES_LIMIT", limit)
+    monkeypatch.setattr(requirements, "_instances", lambda: 2)
+    limit.write_text("20\n", encoding="ascii")
+    requirements.require_room(2)
+    with pytest.raises(MissingError) as raised:
+        requirements.require_room(3)
+    assert str(raised.value) == (
+        f"3 hosts make it 29 inotify instances, 20 are allowed; sysctl {tmp_path.name}.inotify.max_user_instances=58"
+    )
