@@ -91,8 +91,9 @@ class Trial:
     def _roll_out(self, row: Row) -> None:
         """From bare hosts to an order through every group."""
         self.plays.run("site")
+        self.plays.verify()
         self.plays.run("smoke")
-        row.found = f"{len(self.fleet.hosts)} hosts serve; the smoke test passed"
+        row.found = f"{len(self.fleet.hosts)} hosts have what the roles promise; the smoke test passed"
 
     def _deploy(self, row: Row) -> None:
         """Another release, host after host."""
