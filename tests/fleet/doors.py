@@ -26,6 +26,7 @@ OPEN: Final[dict[str, dict[int, frozenset[str]]]] = {
         15691: frozenset({"monitoring"}),
         4369: frozenset({"rabbitmq"}),
         25672: frozenset({"rabbitmq"}),
+        **dict.fromkeys(range(35672, 35683), frozenset({"rabbitmq"})),
     },
     "redis": {port: APPS | {"redis"} for port in (6379, 6380, 6381, 26379)},
     "postgresql": {5432: APPS | {"postgresql"}},
