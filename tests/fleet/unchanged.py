@@ -12,21 +12,6 @@ from tests.fleet.row import Seen
 from tests.fleet.shopping import shopping
 from tests.waiting import until
 
-#: Every playbook, with what it must be told, in check mode.
-_PLAYBOOKS: Final = {
-    "preflight": (),
-    "site": (),
-    "deploy": (),
-    "rollback": (),
-    "brokers-restart": (),
-    "brokers-upgrade": (),
-    "scale": ("-e", "scale_out=work2"),
-    "rotate-secrets": (),
-    "rotate-certificates": (),
-    "backup": (),
-    "restore": (),
-    "smoke": (),
-}
 #: Seconds until others lead.
 _PATIENCE: Final = 60
 _MARK: Final = "/run/before-the-dry-runs"
@@ -75,21 +60,23 @@ def bare(ground: Ground) -> Seen:
 
 
 def dry(ground: Ground) -> Seen:
-    """With `--check --diff`, of a release that the hosts do not have."""
+    """Every playbook with `--check --diff`; the release is one that the hosts do not have."""
     release(ground)
     ground.must("backup")
     [*_, dump] = sorted((ground.project.root / f"backups/{ground.environment.name}").glob("*.dump"))
+    told = {"scale": "scale_out=work2", "restore": f"restore_file={dump}"}
+    playbooks = sorted(path.stem for path in (ground.project.root / "ansible").glob("*.yml"))
     _mark(ground)
     before = _touched(ground)
     misses = []
-    for playbook, told in _PLAYBOOKS.items():
-        named = ("-e", f"restore_file={dump}") if playbook == "restore" else told
-        played = ground.play(playbook, "--check", "--diff", *named)
+    for playbook in playbooks:
+        options = ("-e", told[playbook]) if playbook in told else ()
+        played = ground.play(playbook, "--check", "--diff", *options)
         misses += [f"{playbook}: {played.text[-1500:]}"] if played.code else []
     after = _touched(ground)
     misses += [f"{name}: {line}" for name in after for line in sorted(after[name] ^ before[name])]
     project.undo(ground.project.root)
-    return Seen(f"{len(_PLAYBOOKS)} playbooks, {len(misses)} failed or changed something", misses)
+    return Seen(f"{len(playbooks)} playbooks, {len(misses)} failed or changed something", misses)
 
 
 def _count(played: Played) -> int:
