@@ -34,6 +34,7 @@ ROWS: Final = {
         Row("drained", "a host drained away", scaling.drained),
         Row("replaced", "hosts lost for good and replaced by bare ones", scaling.replaced),
         Row("dry", "every playbook with --check --diff", unchanged.dry),
+        Row("late", "rollback to a release that is older than one of the hosts, under load", rollout.back),
         Row("leaks", "no secret in ps, journal, readable files, Ansible's output", doors.leaks),
         Row("restored", "a dump restored onto a bare host", losses.restored),
         Row("wrong", "an inventory that is wrong in every way", losses.wrong),
