@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from rehearsal.host import Host
@@ -12,8 +14,6 @@ from tests.fleet.row import Seen
 from tests.fleet.shopping import shopping
 from tests.waiting import until
 
-#: Seconds until others lead.
-_PATIENCE: Final = 60
 _MARK: Final = "/run/before-the-dry-runs"
 #: On a host: what was written since the mark, and when each service was started; neither holds what services write.
 _TOUCHED: Final = f"""\
@@ -39,13 +39,9 @@ def moved(ground: Ground) -> Seen:
     led = len(_led(leader))
     every = led + sum(len(_led(node)) for node in nodes)
     with shopping(ground) as told:
-        for host in (leader, primary):
-            host.power_off()
-        until(lambda: sum(len(_led(node)) for node in nodes) == every, "other leaders of all queues", _PATIENCE)
-        until(lambda: _primary(servers[0]) != primary.address, "another primary", _PATIENCE)
-        for host in (leader, primary):
-            host.boot()
-            host.wait()
+        with _without(leader, primary):
+            until(lambda: sum(len(_led(node)) for node in nodes) == every, "other leaders of all queues")
+            until(lambda: _primary(servers[0]) != primary.address, "another primary")
         played = ground.must("site")
     shown = f"{leader.name} led {led} of {every} queues, {primary.name} was primary: {_count(played)} changed"
     return Seen(f"{shown}, {played.seconds:.0f} s; {told.summary}", [*told.misses(), *_changed(played)])
@@ -77,6 +73,19 @@ def dry(ground: Ground) -> Seen:
     misses += [f"{name}: {line}" for name in after for line in sorted(after[name] ^ before[name])]
     project.undo(ground.project.root)
     return Seen(f"{len(playbooks)} playbooks, {len(misses)} failed or changed something", misses)
+
+
+@contextmanager
+def _without(*hosts: Host) -> Iterator[None]:
+    """They have no power until the end of the block."""
+    for host in hosts:
+        host.power_off()
+    try:
+        yield
+    finally:
+        for host in hosts:
+            host.boot()
+            host.wait()
 
 
 def _count(played: Played) -> int:
