@@ -92,17 +92,16 @@ def _missing_files() -> dict[str, str]:
     return missing
 
 
-def _instances() -> int:
-    """How many there are on this machine."""
-    return sum(
-        _target(link) == "anon_inode:inotify" for process in Path("/proc").glob("[0-9]*") for link in _open(process)
-    )
-
-
-def _open(process: Path) -> list[Path]:
+def instances(process: Path) -> int:
+    """How many inotify instances a process of root's has, by its folder in /proc; of others none count."""
     with suppress(OSError):  # it has ended
-        return list((process / "fd").iterdir())
-    return []
+        if process.stat().st_uid == 0:
+            return sum(_target(link) == "anon_inode:inotify" for link in list((process / "fd").iterdir()))
+    return 0
+
+
+def _instances() -> int:
+    return sum(map(instances, Path("/proc").glob("[0-9]*")))
 
 
 def _target(link: Path) -> str:

@@ -81,3 +81,16 @@ def test_hosts_that_the_kernel_has_no_room_for(monkeypatch: pytest.MonkeyPatch, 
     assert str(raised.value) == (
         f"3 hosts make it 29 inotify instances, 20 are allowed; sysctl {tmp_path.name}.inotify.max_user_instances=58"
     )
+
+
+@pytest.mark.parametrize(("user", "expected"), [("root", 1), ("nobody", 0)])
+def test_instances_of_others_take_no_room(user: str, expected: int) -> None:
+    """A desktop's user may have a hundred: the limit is each user's own."""
+    making = "import ctypes; ctypes.CDLL(None).inotify_init(); print(flush=True); input()"
+    command = ["setpriv", f"--reuid={user}", "/usr/bin/python3", "-c", making]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"\n"
+        found = requirements.instances(Path(f"/proc/{process.pid}"))
+        process.kill()
+    assert found == expected
