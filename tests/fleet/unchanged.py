@@ -58,6 +58,13 @@ def bare(ground: Ground) -> Seen:
 def dry(ground: Ground) -> Seen:
     """Every playbook with `--check --diff`; the release is one that the hosts do not have."""
     release(ground)
+    try:
+        return _dry(ground)
+    finally:
+        project.undo(ground.project.root)
+
+
+def _dry(ground: Ground) -> Seen:
     ground.must("backup")
     [*_, dump] = sorted((ground.project.root / f"backups/{ground.environment.name}").glob("*.dump"))
     told = {"scale": "scale_out=work2", "restore": f"restore_file={dump}"}
@@ -71,7 +78,6 @@ def dry(ground: Ground) -> Seen:
         misses += [f"{playbook}: {played.text[-1500:]}"] if played.code else []
     after = _touched(ground)
     misses += [f"{name}: {line}" for name in after for line in sorted(after[name] ^ before[name])]
-    project.undo(ground.project.root)
     return Seen(f"{len(playbooks)} playbooks, {len(misses)} failed or changed something", misses)
 
 

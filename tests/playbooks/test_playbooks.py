@@ -52,6 +52,14 @@ def test_each_can_be_read() -> None:
     ]
 
 
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_hosts_in_turn_are_those_of_the_inventory_in_its_order(playbook: str) -> None:
+    """A group that a playbook makes has its hosts in the order of their answers: it may only narrow the choice."""
+    plays = yaml.safe_load((FOLDER / playbook).read_text(encoding="utf-8"))
+    chosen = [term for play in plays if "serial" in play for term in play["hosts"].split(":") if term[0] not in "&!"]
+    assert [term for term in chosen if term not in GROUPS and term != "workers_*"] == []
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_what_has_a_default_is_declared(role: str) -> None:
     """And what is declared has a default, unless it is required."""
