@@ -6,68 +6,102 @@ All stages run, whatever fails before: one run tells everything. Exit status 1 i
 import os
 import subprocess
 import sys
-from pathlib import Path
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from time import monotonic
+from typing import IO
 
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).resolve().parent.parent
-TESTS = ROOT / "tests"
-
-LINT: tuple[tuple[str, ...], ...] = (
-    ("ruff", "check"),
-    ("ruff", "format", "--check"),
-    (
-        "mypy",
-        "local_extensions.py",
-        "hooks/pre_gen_project.py",
-        "hooks/post_gen_project.py",
-        "benchmarks",
-        "demo",
-        "rehearsal",
-        "tests",
-    ),
-)
+from tests.stages import ROOT, rounds, stages
 
 #: Under CI, also for tests of the projects made here: what was waited for in vain on a busy machine gets
 #: a second chance, and is reported. What is wrong, lost or done twice gets none.
 ONCE_MORE = "--reruns 1 --only-rerun '^[A-Za-z._]*NotInTimeError: ' -rR"
 
-console = Console(highlight=False)
 
+class Runner:
+    """Runs stages and keeps how each ended."""
 
-def stages() -> dict[str, tuple[tuple[str, ...], ...]]:
-    """Every stage and its commands: a new folder of tests is one without being listed anywhere."""
-    folders = sorted(folder.name for folder in TESTS.iterdir() if any(folder.glob("test_*.py")))
-    return {"lint": LINT} | {name: (("pytest", f"tests/{name}"),) for name in folders}
+    def __init__(self, console: Console) -> None:
+        """Write to `console`."""
+        self.console = console
+        self.seconds: dict[str, float] = {}
+        self.failed: set[str] = set()
+        self._known = stages()
+        self._began: dict[str, float] = {}
+        self._interrupted = False
+        self._one_at_a_time = Lock()
 
+    def run(self, lanes: list[list[str]]) -> None:
+        """Lanes side by side, what a stage prints in one piece at its end; what a lane alone prints, at once."""
+        if len(lanes) == 1:
+            for name in lanes[0]:
+                self.console.rule(name)
+                self._stage(name)
+            return
+        with ThreadPoolExecutor(len(lanes)) as pool, self.console.status(self):
+            try:
+                list(pool.map(self._lane, lanes))
+            except KeyboardInterrupt:
+                self._interrupted = True  # the stages that run hear of it from the terminal
+                raise
 
-def passes(commands: tuple[tuple[str, ...], ...]) -> bool:
-    """Run each command of this environment; all of them, so that one failure does not hide another."""
-    codes = [subprocess.call([sys.executable, "-m", *command], cwd=ROOT) for command in commands]
-    return not any(codes)
+    def __rich__(self) -> str:
+        """What runs, for as long as it does."""
+        return ", ".join(f"{name} {monotonic() - began:.0f} s" for name, began in self._began.copy().items())
+
+    def _lane(self, names: list[str]) -> None:
+        for name in names:
+            if self._interrupted:
+                return
+            with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
+                self.console.print(f"{name} begins")
+                self._stage(name, said)
+                said.seek(0)
+                with self._one_at_a_time:
+                    self.console.rule(name)
+                    self.console.out(said.read(), highlight=False)
+
+    def _stage(self, name: str, said: IO[str] | None = None) -> None:
+        """Run its commands, all of them, so that one failure does not hide another."""
+        self._began[name] = began = monotonic()
+        called = [
+            subprocess.call([sys.executable, "-m", *command], cwd=ROOT, stdout=said, stderr=said)
+            for command in self._known[name]
+        ]
+        del self._began[name]
+        self.seconds[name] = monotonic() - began
+        if any(called):
+            self.failed.add(name)
+
+    def table(self) -> Table:
+        """The verdict on each stage."""
+        table = Table("Stage", "Result", "Seconds", title="make test")
+        table.columns[2].justify = "right"
+        for name in self._known:
+            if name in self.seconds:
+                result = "[red]FAILED[/]" if name in self.failed else "[green]passed[/]"
+                table.add_row(name, result, f"{self.seconds[name]:.1f}")
+        return table
 
 
 def main(chosen: list[str]) -> int:
     """Run the stages and print the table."""
     if os.environ.get("CI"):
         os.environ["PYTEST_ADDOPTS"] = ONCE_MORE
+    console = Console(highlight=False)
     known = stages()
     if unknown := [name for name in chosen if name not in known]:
         console.print(f"No such stage: {', '.join(unknown)}. There are: {', '.join(known)}")
         return 2
-    table = Table("Stage", "Result", "Seconds", title="make test")
-    table.columns[2].justify = "right"
-    failed = False
-    for name in chosen or known:
-        console.rule(name)
-        began = monotonic()
-        passed = passes(known[name])
-        failed |= not passed
-        table.add_row(name, "[green]passed[/]" if passed else "[red]FAILED[/]", f"{monotonic() - began:.1f}")
-    console.print(table)
-    return int(failed)
+    runner = Runner(console)
+    for lanes in rounds(chosen or known):
+        runner.run(lanes)
+    console.print(runner.table())
+    return int(bool(runner.failed))
 
 
 if __name__ == "__main__":

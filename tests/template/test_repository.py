@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.stages import BESIDE, FIRST, LAST, rounds, stages
 from tests.template.rendering import PROJECT_FOLDER, ROOT
 
 CONTEXT = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
@@ -100,6 +101,13 @@ def test_every_linter_rule_is_on_and_each_exception_has_its_reason() -> None:
     off = [*lint["ignore"], *(code for codes in lint["per-file-ignores"].values() for code in codes)]
     unexplained = [code for code in off if not re.search(rf'"{code}",\s+# \S', read("pyproject.toml"))]
     assert unexplained == []
+
+
+def test_every_stage_runs_once_whatever_runs_beside_it() -> None:
+    """A stage that has been renamed would run somewhere else in silence."""
+    assert {*FIRST, *BESIDE, *LAST} <= stages().keys()
+    assert sorted(name for lanes in rounds(stages()) for lane in lanes for name in lane) == sorted(stages())
+    assert rounds(["fleet", "template", "brokers"]) == [[["brokers"], ["template"]], [["fleet"]]]
 
 
 @pytest.mark.parametrize(("ci", "code"), [("", 0), ("1", 1)])

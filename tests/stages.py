@@ -1,0 +1,48 @@
+"""The stages of `make test`, and which of them run side by side."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+TESTS: Final = ROOT / "tests"
+
+LINT: Final[tuple[tuple[str, ...], ...]] = (
+    ("ruff", "check"),
+    ("ruff", "format", "--check"),
+    (
+        "mypy",
+        "local_extensions.py",
+        "hooks/pre_gen_project.py",
+        "hooks/post_gen_project.py",
+        "benchmarks",
+        "demo",
+        "rehearsal",
+        "tests",
+    ),
+)
+
+#: What is wrong here is known in seconds.
+FIRST: Final = frozenset({"lint"})
+#: These need one host or none, so that they run beside those that bring up several: brokers wait for clocks half of
+#: the time, and together they take as long as the longer of both.
+BESIDE: Final[tuple[str, ...]] = ("project", "systemd", "template", "playbooks", "demo")
+#: Eleven hosts take every core, and most of what the kernel allows.
+LAST: Final = frozenset({"fleet"})
+
+
+def stages() -> dict[str, tuple[tuple[str, ...], ...]]:
+    """Every stage and its commands: a new folder of tests is one without being listed anywhere."""
+    folders = sorted(folder.name for folder in TESTS.iterdir() if any(folder.glob("test_*.py")))
+    return {"lint": LINT} | {name: (("pytest", f"tests/{name}"),) for name in folders}
+
+
+def rounds(names: Iterable[str]) -> list[list[list[str]]]:
+    """These stages as rounds, one after the other; a round's lanes run side by side, a lane's stages one by one."""
+    chosen = list(names)
+    first = [name for name in chosen if name in FIRST]
+    beside = [name for name in BESIDE if name in chosen]
+    last = [name for name in chosen if name in LAST]
+    others = [name for name in chosen if name not in {*first, *beside, *last}]
+    every: list[list[list[str]]] = [[first], [others, beside], [last]]
+    return [lanes for each in every if (lanes := [lane for lane in each if lane])]
