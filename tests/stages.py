@@ -24,9 +24,8 @@ LINT: Final[tuple[tuple[str, ...], ...]] = (
 
 #: What is wrong here is known in seconds.
 FIRST: Final = frozenset({"lint"})
-#: These need one host or none, so that they run beside those that bring up several: brokers wait for clocks half of
-#: the time, and together they take as long as the longer of both.
-BESIDE: Final[tuple[str, ...]] = ("project", "systemd", "template", "playbooks", "demo")
+#: These need no hosts, so that they run beside those that do: brokers wait for clocks half of the time.
+BESIDE: Final[tuple[str, ...]] = ("project", "template", "playbooks", "demo")
 #: Eleven hosts take every core, and most of what the kernel allows.
 LAST: Final = frozenset({"fleet"})
 
