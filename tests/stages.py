@@ -24,7 +24,7 @@ LINT: Final[tuple[tuple[str, ...], ...]] = (
 
 #: What is wrong here is known in seconds.
 FIRST: Final = frozenset({"lint"})
-#: These need no hosts, so that they run beside those that do: brokers wait for clocks half of the time.
+#: These need no hosts, so that they run beside those that do, which wait half of the time; the longest first.
 BESIDE: Final[tuple[str, ...]] = ("project", "template", "playbooks", "demo")
 #: Eleven hosts take every core, and most of what the kernel allows.
 LAST: Final = frozenset({"fleet"})
