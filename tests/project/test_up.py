@@ -31,6 +31,16 @@ def test_ctrl_c_lets_running_tasks_finish_and_leaves_no_process(probed: Project,
     assert order == sorted(order)
 
 
+def test_ctrl_c_does_not_wait_for_a_flower_that_hangs(probed: Project) -> None:
+    """It has no work to finish; with its Redis gone it was seen to try that again for minutes instead of ending."""
+    with probed.up(len(GROUPS)) as up:
+        [flower] = [each for each in up.process.children(recursive=True) if "flower" in each.cmdline()]
+        flower.suspend()
+        assert up.stop() == 0
+    assert "flower did not stop in time; killing" in up.text
+    assert up.left() == []
+
+
 def test_killed_outright_it_leaves_no_process(probed: Project) -> None:
     """Kill -9 cannot be caught: the kernel ends the children."""
     with probed.up(len(GROUPS)) as up:

@@ -16,6 +16,9 @@ from honcho.process import Popen, Process
 from workers.derive.local_processes import STOP_ORDER, LocalProcess
 from workers.local.lifetime import die_with_parent
 
+#: Seconds for Flower: it has no work to finish, and with its broker gone it may try that again instead of ending.
+FLOWER_TIMEOUT: Final = 10
+
 
 class _Child(Process):  # type: ignore[misc]  # honcho has no types
     """honcho's process, without a shell's pid in between and without a life after ours."""
@@ -88,10 +91,11 @@ class DrainingManager(Manager):  # type: ignore[misc]  # honcho has no types
                 self._system_print(f"stopping {', '.join(names)}\n")
             for name in names:
                 self._signal(name, signal.SIGTERM)
-            while time.monotonic() < deadline and any(name in self._alive() for name in names):
+            until = min(deadline, time.monotonic() + FLOWER_TIMEOUT) if stage == "flower" else deadline
+            while time.monotonic() < until and any(name in self._alive() for name in names):
                 time.sleep(0.05)
         if left := self._alive():
-            self._system_print(f"{', '.join(left)} did not stop within {self._stop_timeout} s; killing\n")
+            self._system_print(f"{', '.join(left)} did not stop in time; killing\n")
             super().kill()
 
     def _alive(self) -> list[str]:
