@@ -24,17 +24,23 @@ DROP_IN: Final = "/run/systemd/system/{unit}.d/90-test.conf"
 
 
 @pytest.fixture(scope="module")
-def app(standing: Ground) -> Iterator[App]:
-    """A worker of the group: each of these tests leaves one."""
-    standing.app.start(worker(GROUP))
+def quieted(standing: Ground) -> Iterator[App]:
+    """The host, which has no worker any more once these tests are over."""
     yield standing.app
     standing.app.quiet()
 
 
 @pytest.fixture
+def app(quieted: App) -> App:
+    """The host with a worker of the group, whatever the test before has left."""
+    quieted.start(worker(GROUP))
+    return quieted
+
+
+@pytest.fixture
 def load(standing: Ground, app: App, tmp_path: Path) -> Iterator[Load]:
     """Tasks for it."""
-    app.start(worker(GROUP))
+    assert app.pid(worker(GROUP)), "nobody would take the first one"
     with loaded(standing, tmp_path) as made:
         made.flow(GROUP)
         yield made
@@ -86,11 +92,11 @@ def test_a_drain_waits_for_the_longest_task_and_says_what_it_waits_for(app: App,
     """Exit code 0: it has left by itself, and nothing of it is left."""
     load.long(GROUP, SLOTS)
     said = app.workers("drain", GROUP).stdout
-    assert len(load.ids("done", "long")) == SLOTS
+    assert len(load.ids("done", "long")) == SLOTS, app.journal(worker(GROUP))
     assert "2 tasks run, the oldest for" in said
     assert f"{worker(GROUP)}  has left" in said
     assert (app.show(worker(GROUP), "ActiveState"), app.show(worker(GROUP), "MainPID")) == ("inactive", "0")
-    app.start(worker(GROUP))
+    app.start(worker(GROUP))  # for the short ones that it has left
     load.end()
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from celery import shared_task
-from celery.exceptions import Reject
+from celery.exceptions import Reject, SoftTimeLimitExceeded
 
 from tests.delivery.stage import LEDGER
 from workers.delivery.base import Task
@@ -63,6 +63,19 @@ def stick(self: Any) -> None:
             time.sleep(1)
 
 
+def tidy(self: Any, seconds: float) -> None:
+    """Clean up for that long once the soft limit has struck, and note each time that it strikes."""
+    note(f"run {self.request.id}")
+    deadline = None
+    while deadline is None or time.monotonic() < deadline:
+        try:
+            time.sleep(0.1)
+        except SoftTimeLimitExceeded:
+            note(f"asked {self.request.id}")
+            deadline = time.monotonic() + seconds
+    note(f"done {self.request.id}")
+
+
 def _no_memory() -> None:
     raise MemoryError
 
@@ -81,6 +94,7 @@ for _group in GROUPS:
         (work, {}),
         (fail, {"max_retries": 1, "retry_backoff": 1}),
         (stick, {"soft_time_limit": 1, "time_limit": 2}),
+        (tidy, {"soft_time_limit": 2, "time_limit": 20}),
     ]
     for _run, _options in _runs:
         _options |= {"base": Task, "bind": True, "name": f"shop.tasks.{_group}.{_run.__name__}"}

@@ -210,6 +210,29 @@ def test_a_stop_waits_for_a_task_that_was_just_handed_to_its_child(place: Stage)
     assert (place.waiting(), place.unacknowledged()) == ([], 0)
 
 
+@pytest.mark.parametrize("told", ["run", "asked"])
+def test_a_soft_limit_strikes_once_in_a_stop(late: Stage, told: str) -> None:
+    """Before the stop, or in it: Celery's two clocks would interrupt the clean-up that the first has asked for."""
+    worker = late.start()
+    task_id = late.send("tidy", 3)
+    late.noted(f"{told} {task_id}")
+    worker.tell(signal.SIGTERM)
+    assert worker.left() == 0
+    assert late.ledger.count(f"asked {task_id}") == 1
+    assert f"done {task_id}" in late.ledger
+
+
+def test_a_hard_limit_strikes_in_a_stop(late: Stage) -> None:
+    """Nobody waits for a task that does not end."""
+    worker = late.start()
+    task_id = late.send("stick")
+    late.noted(f"run {task_id}")
+    worker.tell(signal.SIGTERM)
+    assert worker.left() == 0
+    assert late.letter(task_id)["reason"] == "time limit"
+    assert late.unacknowledged() == 0
+
+
 def _begun(place: Stage, seconds: float) -> str:
     """A task that runs, and was acknowledged if it is to be so early; the id."""
     task_id = place.send("work", seconds)

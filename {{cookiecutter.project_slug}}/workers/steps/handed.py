@@ -2,20 +2,16 @@
 
 from typing import Any
 
-from celery import bootsteps
+from workers.steps.children import ChildrenStep
 
 
-class WaitForHandedOver(bootsteps.StartStopStep):
+class WaitForHandedOver(ChildrenStep):
     """Takes a task for accepted as soon as its child has it.
 
     Celery forgets, at a stop, what no child has acknowledged yet: the broker gives it to somebody else. A child that
     got its task in the last milliseconds has begun it, and the main process has only not read so: the task was done
     twice (once in 60 restarts at five tasks a second). Once it is not forgotten, the stop reads what the child says.
     """
-
-    def include_if(self, worker: Any) -> bool:
-        """Only where tasks run in children."""
-        return bool(worker.use_eventloop) and hasattr(worker.pool_cls, "Pool")
 
     def close(self, worker: Any) -> None:
         """Called before the consumer has the pool forget."""
