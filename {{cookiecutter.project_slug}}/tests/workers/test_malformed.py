@@ -69,3 +69,23 @@ def test_problems_of_the_sizes_name_their_own_file(tmp_path: Path) -> None:
     assert refusals(tmp_path, SOUND) == [
         "environments/production/sizes.yml:3:5 batch.concurency (W02): unknown key; did you mean concurrency?"
     ]
+
+
+def test_sizes_of_a_group_that_was_renamed_are_refused(tmp_path: Path) -> None:
+    """Not taken for a new group, of which everything but the sizes is missing."""
+    sizes = tmp_path / "environments/production/sizes.yml"
+    sizes.parent.mkdir(parents=True)
+    sizes.write_text("groups:\n  default: {hosts: 1}\n  batch: {hosts: 1}\n")
+    assert refusals(tmp_path, SOUND.replace("  batch:", "  batches:")) == [
+        "environments/production/sizes.yml:3:3 batch (W02): workers.yml has no such group; did you mean batches?"
+    ]
+
+
+def test_a_key_that_is_missing_is_missing_where_the_group_stands(tmp_path: Path) -> None:
+    """Sizes that are laid over it are not where anybody would add it."""
+    sizes = tmp_path / "environments/production/sizes.yml"
+    sizes.parent.mkdir(parents=True)
+    sizes.write_text("groups:\n  batch: {hosts: 1}\n")
+    assert refusals(tmp_path, SOUND.replace("    about: long tasks\n", "")) == [
+        "workers.yml:18:3 batch.about (W04): missing; add it"
+    ]

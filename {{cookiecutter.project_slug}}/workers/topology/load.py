@@ -1,6 +1,7 @@
 """Reads `workers.yml`, lays the environment's sizes over it, and refuses what is wrong, all of it at once."""
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path as FilePath
@@ -54,7 +55,9 @@ def load(root: FilePath = ROOT, environment: str | None = None) -> Loaded:
     source = read(root / TOPOLOGY_FILE, TOPOLOGY_FILE)
     sizes = SIZES_FILE.format(environment=environment)
     if (root / sizes).exists():
-        source = source.overlaid(read(root / sizes, sizes))
+        above = read(root / sizes, sizes)
+        _refuse_other_groups(source, above)
+        source = source.overlaid(above)
     return validate(source, environment)
 
 
@@ -71,6 +74,22 @@ def validate(source: Source, environment: str) -> Loaded:
     return loaded
 
 
+def _refuse_other_groups(source: Source, sizes: Source) -> None:
+    """Sizes are those of the groups of workers.yml: one renamed there would be told as a new one, without its tasks."""
+    known = _groups(source)
+    others = [("groups", name) for name in _groups(sizes) if name not in known]
+    if known and others:
+        raise TopologyError(
+            Problem("W02", path, f"{TOPOLOGY_FILE} has no such group{_nearest(path[-1], known)}", sizes.place(path))
+            for path in others
+        )
+
+
+def _groups(source: Source) -> list[str]:
+    groups = source.values.get("groups")
+    return list(groups) if isinstance(groups, dict) else []
+
+
 def _typed(details: ErrorDetails, source: Source) -> Problem:
     """A pydantic error in the words of `workers.yml`."""
     path = _in_file(details["loc"], source.values)
@@ -81,7 +100,7 @@ def _typed(details: ErrorDetails, source: Source) -> Problem:
 def _words(details: ErrorDetails, path: Path) -> tuple[str, str]:
     kind, got, context = details["type"], details["input"], details.get("ctx", {})
     if kind == "extra_forbidden":
-        return "W02", f"unknown key{_nearest(path)}"
+        return "W02", f"unknown key{_nearest(str(path[-1]), _known_keys(path[:-1]))}"
     if kind == "missing":
         return "W04", "missing; add it"
     if path[-1:] == ("pool",) and got == "eventlet":
@@ -148,9 +167,8 @@ def _reach(values: Any, path: list[int | str]) -> Any:
     return values
 
 
-def _nearest(path: Path) -> str:
-    known = _known_keys(path[:-1])
-    close = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
+def _nearest(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(sorted(known))}"
 
 

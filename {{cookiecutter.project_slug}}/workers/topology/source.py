@@ -37,8 +37,10 @@ class Source:
         return None
 
     def overlaid(self, other: "Source") -> "Source":
-        """This source with the values of `other` laid over it, mapping by mapping."""
-        return Source(_merged(self.values, other.values), {**self.places, **other.places})
+        """This source with the values of `other` laid over it; a mapping of both begins in this one."""
+        both = set(_mappings(self.values)) & set(_mappings(other.values))
+        laid = {path: place for path, place in other.places.items() if path not in both}
+        return Source(_merged(self.values, other.values), {**self.places, **laid})
 
 
 def read(file: FilePath, name: str) -> Source:
@@ -180,6 +182,14 @@ def _tag_name(tag: str) -> str:
 def short(text: str) -> str:
     """`text` cut to what fits a message."""
     return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
+
+
+def _mappings(values: dict[str, Any], path: Path = ()) -> Iterator[Path]:
+    """The paths of all mappings in `values`, itself included."""
+    yield path
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _mappings(value, (*path, key))
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
