@@ -24,10 +24,11 @@ LINT: Final[tuple[tuple[str, ...], ...]] = (
 
 #: What is wrong here is known in seconds.
 FIRST: Final = frozenset({"lint"})
-#: These need no hosts, so that they run beside those that do, which wait half of the time; the longest first.
+#: These need no hosts, so that they run beside those that do, which wait most of the time; the longest first.
 BESIDE: Final[tuple[str, ...]] = ("project", "template", "playbooks", "demo")
-#: Eleven hosts take every core, and most of what the kernel allows.
-LAST: Final = frozenset({"fleet"})
+#: Each has the machine to itself: a watchdog of ten seconds was late once beside others, and eleven hosts take every
+#: core and most of what the kernel allows.
+ALONE: Final[tuple[str, ...]] = ("systemd", "fleet")
 
 
 def stages() -> dict[str, tuple[tuple[str, ...], ...]]:
@@ -37,11 +38,14 @@ def stages() -> dict[str, tuple[tuple[str, ...], ...]]:
 
 
 def rounds(names: Iterable[str]) -> list[list[list[str]]]:
-    """These stages as rounds, one after the other; a round's lanes run side by side, a lane's stages one by one."""
+    """These stages as rounds, one after the other; a round's lanes run side by side, a lane's stages one by one.
+
+    The first lane of a round goes before the other where both want a core.
+    """
     chosen = list(names)
     first = [name for name in chosen if name in FIRST]
     beside = [name for name in BESIDE if name in chosen]
-    last = [name for name in chosen if name in LAST]
-    others = [name for name in chosen if name not in {*first, *beside, *last}]
-    every: list[list[list[str]]] = [[first], [others, beside], [last]]
+    alone = [name for name in ALONE if name in chosen]
+    others = [name for name in chosen if name not in {*first, *beside, *alone}]
+    every: list[list[list[str]]] = [[first], [others, beside], [alone]]
     return [lanes for each in every if (lanes := [lane for lane in each if lane])]
