@@ -7,10 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
-from itertools import repeat
 from threading import Lock
 from time import monotonic
 from typing import IO
@@ -18,15 +15,11 @@ from typing import IO
 from rich.console import Console
 from rich.table import Table
 
-from tests.aside import aside
 from tests.stages import ROOT, rounds, stages
 
 #: Under CI, also for tests of the projects made here: what was waited for in vain on a busy machine gets
 #: a second chance, and is reported. What is wrong, lost or done twice gets none.
 ONCE_MORE = "--reruns 1 --only-rerun '^[A-Za-z._]*NotInTimeError: ' -rR"
-
-#: A command, as it is to be called while the context lasts.
-Placed = Callable[[list[str]], AbstractContextManager[list[str]]]
 
 
 class Runner:
@@ -51,7 +44,7 @@ class Runner:
             return
         with ThreadPoolExecutor(len(lanes)) as pool, self.console.status(self):
             try:
-                list(pool.map(self._lane, lanes, [nullcontext, *repeat(aside, len(lanes) - 1)]))
+                list(pool.map(self._lane, lanes))
             except KeyboardInterrupt:
                 self._interrupted = True  # the stages that run hear of it from the terminal
                 raise
@@ -60,27 +53,29 @@ class Runner:
         """What runs, for as long as it does."""
         return ", ".join(f"{name} {monotonic() - began:.0f} s" for name, began in self._began.copy().items())
 
-    def _lane(self, names: list[str], placed: Placed) -> None:
+    def _lane(self, names: list[str]) -> None:
         for name in names:
             if self._interrupted:
                 return
             with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
                 self.console.print(f"{name} begins")
-                self._stage(name, said, placed)
+                self._stage(name, said)
                 said.seek(0)
                 with self._one_at_a_time:
                     self.console.rule(name)
                     self.console.out(said.read(), highlight=False)
 
-    def _stage(self, name: str, said: IO[str] | None = None, placed: Placed = nullcontext) -> None:
+    def _stage(self, name: str, said: IO[str] | None = None) -> None:
         """Run its commands, all of them, so that one failure does not hide another."""
         self._began[name] = began = monotonic()
-        for module in self._known[name]:
-            with placed([sys.executable, "-m", *module]) as command:
-                if subprocess.call(command, cwd=ROOT, stdout=said, stderr=said):
-                    self.failed.add(name)
+        called = [
+            subprocess.call([sys.executable, "-m", *command], cwd=ROOT, stdout=said, stderr=said)
+            for command in self._known[name]
+        ]
         del self._began[name]
         self.seconds[name] = monotonic() - began
+        if any(called):
+            self.failed.add(name)
 
     def table(self) -> Table:
         """The verdict on each stage."""

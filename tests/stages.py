@@ -38,10 +38,7 @@ def stages() -> dict[str, tuple[tuple[str, ...], ...]]:
 
 
 def rounds(names: Iterable[str]) -> list[list[list[str]]]:
-    """These stages as rounds, one after the other; a round's lanes run side by side, a lane's stages one by one.
-
-    The first lane of a round goes before the other where both want a core.
-    """
+    """These stages as rounds, one after the other; a round's lanes run side by side, a lane's stages one by one."""
     chosen = list(names)
     first = [name for name in chosen if name in FIRST]
     beside = [name for name in BESIDE if name in chosen]

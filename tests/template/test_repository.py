@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests import aside
 from tests.stages import ALONE, BESIDE, FIRST, rounds, stages
 from tests.template.rendering import PROJECT_FOLDER, ROOT
 
@@ -110,19 +109,6 @@ def test_every_stage_runs_once_whatever_runs_beside_it() -> None:
     assert sorted(name for lanes in rounds(stages()) for lane in lanes for name in lane) == sorted(stages())
     expected = [[["brokers"], ["template"]], [["systemd", "fleet"]]]
     assert rounds(["fleet", "template", "systemd", "brokers"]) == expected
-
-
-def test_a_stage_beside_others_takes_what_they_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the kernel lets us say so; else it is called as it was."""
-    monkeypatch.setattr(aside, "CPU", tmp_path)
-    with aside.aside(["printf", "%s", "called"]) as command:
-        called = subprocess.run(command, check=True, capture_output=True, text=True)
-        [group] = tmp_path.iterdir()
-        assert (called.stdout, (group / "cpu.shares").read_text(encoding="ascii")) == ("called", str(aside.SHARES))
-        assert (group / "cgroup.procs").read_text(encoding="ascii").strip().isdigit()
-    monkeypatch.setattr(aside, "CPU", tmp_path / "none")
-    with aside.aside(["printf"]) as command:
-        assert command == ["printf"]
 
 
 @pytest.mark.parametrize(("ci", "code"), [("", 0), ("1", 1)])
