@@ -18,7 +18,7 @@ from workers.derive.celery_settings import celery_settings
 from workers.derive.schedule import schedule
 from workers.startup import prepare_worker, share_memory
 from workers.steps.handed import WaitForHandedOver
-from workers.steps.limits import LimitsOnce
+from workers.steps.limits import LimitsInStop
 from workers.steps.save import SaveOnStop
 from workers.topology import TopologyError, topology
 
@@ -51,7 +51,7 @@ select_settings()
 app = Application(_project(), task_cls="workers.delivery.base:Task")
 app.add_defaults(_settings)  # read when first needed: Django's settings import this package
 app.autodiscover_tasks()
-app.steps["worker"].update({LimitsOnce, SaveOnStop, WaitForHandedOver})
+app.steps["worker"].update({LimitsInStop, SaveOnStop, WaitForHandedOver})
 telemetry.connect(app)
 connections.connect()
 deadlines.connect()

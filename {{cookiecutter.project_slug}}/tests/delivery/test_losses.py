@@ -233,6 +233,22 @@ def test_a_hard_limit_strikes_in_a_stop(late: Stage) -> None:
     assert late.unacknowledged() == 0
 
 
+def test_what_is_done_before_its_hard_limit_is_done_in_a_stop(late: Stage) -> None:
+    """Whatever its neighbours do: Celery looks at one child after the other, half a second at each that is busy."""
+    worker = late.start(concurrency=12)
+    neighbours = [late.send("work", 9) for _ in range(9)]
+    within = [
+        late.send("work", seconds, soft_time_limit=seconds + 1, time_limit=seconds + 1.5) for seconds in (3, 4, 5)
+    ]
+    for task_id in (*neighbours, *within):
+        late.noted(f"run {task_id} deliveries=0")
+    worker.tell(signal.SIGTERM)
+    assert worker.left() == 0
+    assert {f"done {task_id}" for task_id in (*neighbours, *within)} <= {*late.ledger}
+    assert (late.letters(), late.waiting(), late.unacknowledged()) == ([], [], 0)
+    assert "time limit" not in worker.log.read_text(encoding="utf-8")
+
+
 def _begun(place: Stage, seconds: float) -> str:
     """A task that runs, and was acknowledged if it is to be so early; the id."""
     task_id = place.send("work", seconds)
