@@ -57,15 +57,20 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         load(tmp_path, "production")
 
 
+def write_sizes(root: Path, text: str) -> None:
+    """Write what is laid over workers.yml."""
+    sizes = root / "environments/production/sizes.yml"
+    sizes.parent.mkdir(parents=True, exist_ok=True)
+    sizes.write_text(text)
+
+
 def test_problems_of_the_sizes_name_their_own_file(tmp_path: Path) -> None:
     """A wrong number laid over workers.yml is found where it was written."""
-    sizes = tmp_path / "environments/production/sizes.yml"
-    sizes.parent.mkdir(parents=True)
-    sizes.write_text("groups:\n  batch:\n    concurrency: 20\n")
+    write_sizes(tmp_path, "groups:\n  batch:\n    concurrency: 20\n")
     assert refusals(tmp_path, SOUND) == [
         "workers.yml:24:5 batch.max_memory_per_child (W14): 20 slots x 1000 MiB + 120 MiB for the main process = 20120 > host.memory 8192: the kernel would kill tasks; lower concurrency to 8 or lower max_memory_per_child, or raise host.memory"
     ]
-    sizes.write_text("groups:\n  batch:\n    concurency: 20\n")
+    write_sizes(tmp_path, "groups:\n  batch:\n    concurency: 20\n")
     assert refusals(tmp_path, SOUND) == [
         "environments/production/sizes.yml:3:5 batch.concurency (W02): unknown key; did you mean concurrency?"
     ]
@@ -73,9 +78,7 @@ def test_problems_of_the_sizes_name_their_own_file(tmp_path: Path) -> None:
 
 def test_sizes_of_a_group_that_was_renamed_are_refused(tmp_path: Path) -> None:
     """Not taken for a new group, of which everything but the sizes is missing."""
-    sizes = tmp_path / "environments/production/sizes.yml"
-    sizes.parent.mkdir(parents=True)
-    sizes.write_text("groups:\n  default: {hosts: 1}\n  batch: {hosts: 1}\n")
+    write_sizes(tmp_path, "groups:\n  default: {hosts: 1}\n  batch: {hosts: 1}\n")
     assert refusals(tmp_path, SOUND.replace("  batch:", "  batches:")) == [
         "environments/production/sizes.yml:3:3 batch (W02): workers.yml has no such group; did you mean batches?"
     ]
@@ -83,9 +86,7 @@ def test_sizes_of_a_group_that_was_renamed_are_refused(tmp_path: Path) -> None:
 
 def test_a_key_that_is_missing_is_missing_where_the_group_stands(tmp_path: Path) -> None:
     """Sizes that are laid over it are not where anybody would add it."""
-    sizes = tmp_path / "environments/production/sizes.yml"
-    sizes.parent.mkdir(parents=True)
-    sizes.write_text("groups:\n  batch: {hosts: 1}\n")
+    write_sizes(tmp_path, "groups:\n  batch: {hosts: 1}\n")
     assert refusals(tmp_path, SOUND.replace("    about: long tasks\n", "")) == [
         "workers.yml:18:3 batch.about (W04): missing; add it"
     ]
