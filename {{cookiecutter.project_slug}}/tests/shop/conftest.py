@@ -48,13 +48,15 @@ def eager() -> Iterator[Celery]:
     app.conf.task_always_eager = False
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def worker() -> Iterator[WorkController]:
-    """Run a worker in a thread of this process, on the broker and results in memory."""
+    """Run a worker in a thread of this process, on the broker and results in memory; it takes what this test sends."""
     app.loader.import_default_modules()
+    app.control.purge()
     signals.task_postrun.connect(_let_go)
     with start_worker(app, pool="solo", perform_ping_check=False, shutdown_timeout=30) as running:
         yield running
+    signals.task_postrun.disconnect(_let_go)
 
 
 def _let_go(**_: object) -> None:
