@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.workers.sample import changed, loaded
 from workers.systemd import installed
-from workers.systemd.installed import UnknownWorkerError, available_memory, only_replacement, workers_named
+from workers.systemd.installed import available_memory, only_replacement
 from workers.systemd.systemctl import Systemctl, SystemctlError, seconds
 from workers.topology import load
 
@@ -81,19 +80,6 @@ def test_a_host_without_systemd_is_said(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(SystemctlError, match="this host has no systemctl"):
         Systemctl().show("x.service")
-
-
-def test_names_are_resolved_to_workers(tmp_path: Path) -> None:
-    """A group is all of its workers; the spare can be drained by name; what nobody has is refused with what there is."""
-    topology = loaded(tmp_path, changed({"groups.batch.instances": 2}))
-    assert workers_named(topology, "batch") == ["batch-1", "batch-2"]
-    assert workers_named(topology, "batch-2") == ["batch-2"]
-    assert workers_named(topology, "batch-spare") == ["batch-spare"]
-    assert workers_named(topology, "io") == ["io"]
-    with pytest.raises(UnknownWorkerError, match="no group 'bacth'; its groups: default, batch, io"):
-        workers_named(topology, "bacth")
-    with pytest.raises(UnknownWorkerError, match=r"batch has no worker 'batch-3' .*; its workers: batch-1, batch-2"):
-        workers_named(topology, "batch-3")
 
 
 def test_memory_is_what_the_kernel_calls_available(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from workers.derive.command_line import worker_command
 from workers.exits import CONFIGURATION
 from workers.process import group_name
 from workers.topology import budgets, topology
-from workers.topology.instances import group_of, instances, spare
+from workers.topology.instances import UnknownWorkerError, group_of, instances, spare, workers_named
 
 GROUP = next(iter(topology().groups))
 
@@ -51,3 +51,18 @@ def test_a_name_that_the_topology_does_not_know_is_refused() -> None:
     assert refused.exit_code == CONFIGURATION
     assert f"{GROUP} has no worker '{GROUP}-7' (`instances`, workers.yml); its workers: {GROUP}" in refused.stderr
     assert spare(GROUP) in refused.stderr
+
+
+def test_names_are_resolved_to_workers(tmp_path: Path) -> None:
+    """A group is all of its workers; the spare can be drained by name; what nobody has is refused with what there is."""
+    topology = loaded(tmp_path, changed({"groups.batch.instances": 2}))
+    assert workers_named(topology, "batch") == ["batch-1", "batch-2"]
+    assert workers_named(topology, "batch-2") == ["batch-2"]
+    assert workers_named(topology, "batch-spare") == ["batch-spare"]
+    assert workers_named(topology, "io") == ["io"]
+    with pytest.raises(UnknownWorkerError, match="no group 'bacth'; its groups: default, batch, io"):
+        workers_named(topology, "bacth")
+    with pytest.raises(
+        UnknownWorkerError, match=r"batch has no worker 'batch-3' .*; its workers: batch-1, batch-2, batch-spare"
+    ):
+        workers_named(topology, "batch-3")

@@ -7,9 +7,10 @@ from workers.commands.refusing import refusing
 from workers.derive.unit_names import worker_unit
 from workers.systemd import draining
 from workers.systemd.draining import Watch
-from workers.systemd.installed import loaded_here, running_units, workers_named
+from workers.systemd.installed import loaded_here, running_units
 from workers.systemd.systemctl import Systemctl
 from workers.topology import Topology
+from workers.topology.instances import workers_named
 
 
 @click.command()

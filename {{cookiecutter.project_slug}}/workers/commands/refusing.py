@@ -8,9 +8,10 @@ from workers.commands.output import REFUSED, refuse, stderr
 from workers.multi.control import MultiError
 from workers.multi.nodes import HiddenError
 from workers.systemd.draining import NotDoneError
-from workers.systemd.installed import BusyError, UnknownWorkerError
+from workers.systemd.installed import BusyError
 from workers.systemd.replacing import RefusedError
 from workers.systemd.systemctl import SystemctlError
+from workers.topology.instances import UnknownWorkerError
 
 
 @contextmanager

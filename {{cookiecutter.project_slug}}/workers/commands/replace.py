@@ -7,11 +7,11 @@ from workers.commands.progress import progress
 from workers.commands.refusing import refusing
 from workers.derive.unit_names import service_unit, worker_unit
 from workers.systemd.draining import Watch
-from workers.systemd.installed import loaded_here, no_room, only_replacement, running_units, workers_named
+from workers.systemd.installed import loaded_here, no_room, only_replacement, running_units
 from workers.systemd.replacing import Replacement
 from workers.systemd.systemctl import Systemctl
 from workers.topology import Topology
-from workers.topology.instances import group_of, spare
+from workers.topology.instances import group_of, spare, workers_named
 
 
 @click.command()

@@ -9,7 +9,7 @@ from workers.commands.service import become_celery
 from workers.derive.command_line import worker_command
 from workers.exits import CONFIGURATION
 from workers.topology import Group, Loaded, load
-from workers.topology.instances import group_of, instances, spare
+from workers.topology.instances import UnknownWorkerError, group_of, worker_named
 from workers.topology.rules import IGNORED, LOCAL_ENVIRONMENTS
 
 
@@ -24,14 +24,10 @@ from workers.topology.rules import IGNORED, LOCAL_ENVIRONMENTS
 def run(*, worker: str, solo: bool, more: tuple[str, ...]) -> None:
     """Become a worker: `batch`, or `batch-2` where the group batch has several. What follows `--` goes to Celery."""
     loaded = load()
-    group = group_of(worker)
-    if group not in loaded.topology.groups:
-        why = f"workers.yml has no group {group!r}; its groups: {', '.join(loaded.topology.groups)}"
-        refuse([why], exit_code=CONFIGURATION)
-    known = [*instances(group, loaded.topology.groups[group]), spare(group)]
-    if worker not in known:
-        why = f"{group} has no worker {worker!r} (`instances`, workers.yml); its workers: {', '.join(known)}"
-        refuse([why], exit_code=CONFIGURATION)
+    try:
+        group = group_of(worker_named(loaded.topology, worker))
+    except UnknownWorkerError as error:
+        refuse([str(error)], exit_code=CONFIGURATION)
     chosen = _debugged(loaded, group) if solo else loaded.topology.groups[group]
     settings.SECRET_KEY  # noqa: B018 - reads the variables of every app, so that all that is missing is said here
     arguments = worker_command(worker, chosen, log_level=environment().log_level)

@@ -9,11 +9,13 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from workers.commands.output import print_json, refuse, stdout
+from workers.commands.output import print_json, stdout
+from workers.commands.refusing import refusing
 from workers.derive.command_line import worker_command
 from workers.derive.description import Derived, describe, describe_group
 from workers.derive.multi import multi_arguments
 from workers.topology import Group, Loaded, Topology, budgets, load
+from workers.topology.instances import group_named
 
 #: Heading -> what stands in the column of a group. Together they fit a terminal of 80 columns.
 COLUMNS: Final[dict[str, Callable[[Topology, Group], str]]] = {
@@ -44,8 +46,9 @@ def show(*, group: str | None, environment: str | None, as_json: bool) -> None:
     With GROUP: every derived value of that one, and where it comes from.
     """
     loaded = load(environment=environment)
-    if group and group not in loaded.topology.groups:
-        refuse([f"workers.yml has no group {group!r}; its groups: {', '.join(loaded.topology.groups)}"])
+    if group:
+        with refusing():
+            group_named(loaded.topology, group)
     if as_json:
         everything = describe(loaded.topology)
         print_json(everything["groups"][group] if group else everything)

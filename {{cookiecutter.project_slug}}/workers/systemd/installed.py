@@ -12,16 +12,11 @@ from workers.derive.unit_names import worker_unit
 from workers.systemd.systemctl import Systemctl
 from workers.topology import Loaded, Topology, load
 from workers.topology.budgets import memory
-from workers.topology.instances import group_of, instances, spare
 
 #: What the units read; an operator's shell on the host has none of it.
 ENVIRONMENT_FILE: Final = "/etc/{project}/environment"
 #: Held while a group's workers are replaced; the kernel gives it up with its process.
 LOCK_FILE: Final = "/run/lock/celery-{project}-{group}.replace"
-
-
-class UnknownWorkerError(Exception):
-    """No group and no worker of workers.yml has that name."""
 
 
 class BusyError(Exception):
@@ -38,21 +33,6 @@ def loaded_here() -> Loaded:
         return loaded
     name = _environment(Path(ENVIRONMENT_FILE.format(project=loaded.topology.project)))
     return load(environment=name) if name else loaded
-
-
-def workers_named(topology: Topology, name: str) -> list[str]:
-    """`batch`: all workers of that group; `batch-2`: that one. Raises UnknownWorkerError."""
-    group = group_of(name)
-    if group not in topology.groups:
-        raise UnknownWorkerError(f"workers.yml has no group {group!r}; its groups: {', '.join(topology.groups)}")
-    workers = instances(group, topology.groups[group])
-    if name == group:
-        return workers
-    if name not in (*workers, spare(group)):
-        raise UnknownWorkerError(
-            f"{group} has no worker {name!r} (`instances`, workers.yml); its workers: {', '.join(workers)}"
-        )
-    return [name]
 
 
 def running_units(systemctl: Systemctl, project: str, group: str) -> list[str]:
